@@ -1,0 +1,1 @@
+"""Effects: what a session, a restore, a verification and a rebuild do to stores."""

@@ -1,0 +1,82 @@
+"""Every bound of the product with its reason, and the relations between them.
+
+Sizes are bytes, counts are numbers of things, durations carry their unit in the name.
+"""
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+FORMAT_VERSION = 1
+
+# Item content is cut at this size. Small enough that a few can be in flight in a small function,
+# large enough that a request's price is nothing beside the bytes.
+BLOB_SIZE_MAX = 8 * MIB
+
+# Whole blobs are compressed together up to this size: solid frames are 13 % smaller than single
+# small blobs, and one blob still costs one range read of about a megabyte.
+FRAME_SIZE_TARGET = 4 * MIB
+# What a reader accepts: a frame is either within the target or one blob.
+FRAME_SIZE_MAX = BLOB_SIZE_MAX
+# A frame's compressed size can exceed its content only by zstd's own bound (content / 256 + 64 KiB
+# is generous), so a larger claim is damage or an attack.
+FRAME_STORED_SIZE_MAX = FRAME_SIZE_MAX + FRAME_SIZE_MAX // 256 + 64 * KIB
+
+# Fewer, larger objects are cheaper in every archive class; 512 MiB is still one comfortable
+# retrieval and one re-upload of a failed function.
+PACK_SIZE_MAX = 512 * MIB
+# Keeps a pack's table of contents (68 bytes a blob) below what readers accept.
+PACK_BLOBS_MAX = 131_072
+TABLE_OF_CONTENTS_SIZE_MAX = 16 * MIB
+TABLE_OF_CONTENTS_ENTRY_SIZE = 68
+
+# What one function invocation repacks: content bytes and blobs. A function moves 4 GiB well
+# within 15 minutes; a million rows of a batch fit in its memory.
+BATCH_SIZE_MAX = 4 * GIB
+BATCH_BLOBS_MAX = 1_048_576
+# A session grows its batches rather than pass this: the fan-out services list them.
+SESSION_BATCHES_MAX = 10_000
+# Small sessions still feed every core of a local pool; below this a batch makes too small packs.
+BATCH_SIZE_MIN = 1 * GIB
+
+# Blob rows that one plan range holds; keeps one anti-join inside a function's memory.
+RANGE_BLOBS_TARGET = 4 * MIB
+
+# Index and layer objects: one comfortable GET, one Parquet file for DuckDB.
+TABLE_OBJECT_SIZE_MAX = 256 * MIB
+LAYERS_MAX = 32
+
+# The largest JSON object that is read whole: a record, a definition, a keyset.
+JSON_SIZE_MAX = 64 * MIB
+
+# Multipart uploads: each part is a request that costs money, each buffered part is memory.
+UPLOAD_PART_SIZE = 32 * MIB
+UPLOAD_PARTS_IN_FLIGHT_MAX = 3
+
+# Fetching: threads, and content bytes that may wait between fetching and packing.
+FETCH_THREADS = 16
+FETCH_BYTES_IN_FLIGHT_MAX = 64 * MIB
+
+# A driver gives a batch up when this many calls have added no part, whoever wrote them.
+BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
+
+# Finished sessions' working objects are kept so long for whoever asks what happened.
+SESSION_KEPT_DAYS = 30
+
+# DuckDB's memory, in bytes: what planning needs on ten million blobs, and what repack and
+# publish may add to the data path.
+PLAN_MEMORY_SIZE = 1536 * MIB
+REPACK_MEMORY_SIZE = 128 * MIB
+
+# Names: a path component that a common file system can hold, and a whole path.
+PATH_COMPONENT_SIZE_MAX = 255
+PATH_SIZE_MAX = 65_536
+
+ZSTD_LEVEL_DEFAULT = 3
+
+assert FRAME_SIZE_TARGET <= FRAME_SIZE_MAX
+assert BLOB_SIZE_MAX <= FRAME_SIZE_MAX
+assert PACK_BLOBS_MAX * TABLE_OF_CONTENTS_ENTRY_SIZE + KIB <= TABLE_OF_CONTENTS_SIZE_MAX
+assert PACK_SIZE_MAX >= 4 * FRAME_STORED_SIZE_MAX
+assert BATCH_SIZE_MIN <= BATCH_SIZE_MAX
+assert BATCH_SIZE_MAX > BLOB_SIZE_MAX

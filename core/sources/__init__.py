@@ -1,0 +1,1 @@
+"""What can be copied, and how it is read."""

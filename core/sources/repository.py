@@ -1,0 +1,396 @@
+"""One of our repositories, opened: names become checked content, content becomes stored objects.
+
+What an object's stored form is: ``docs/format.md``, "Stored form". Every read is checked here:
+first the seal, then the frame's checksum, then the digest or id where one is known (I4).
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from core import ids, limits
+from core.errors import ConflictError, InputError, IntegrityError, NotFoundError, StoreError
+from core.format import frame, keyset, names, records, seal
+from core.ids import BlobId, PointId, RepositoryId
+from core.model import Identity, PackRow, Record, TableObject
+from core.stores.store import ObjectHead, Store
+
+T = TypeVar("T")
+
+_PIECE_SIZE = 512 * seal.CHUNK_SIZE
+_STORED_PIECE_SIZE = 512 * seal.STORED_CHUNK_SIZE
+
+
+@dataclass(slots=True)
+class KeyAccess:
+    """What opens a keyset: the key-encryption key, which outlives keyset versions."""
+
+    kek: bytes
+    version: int
+    ring: keyset.KeyRing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordName:
+    """A restore point as its name tells it, without reading it. Void: will never exist."""
+
+    name: str
+    source_id: RepositoryId
+    point: PointId
+    is_void: bool
+
+
+class Repository:
+    """A repository whose identity is known and whose keys, if it has any, are at hand."""
+
+    def __init__(self, store: Store, identity: Identity, keys: KeyAccess | None) -> None:
+        """Take what ``open_repository`` found."""
+        self.store = store
+        self.identity = identity
+        self._keys = keys
+
+    @property
+    def id_key(self) -> bytes | None:
+        """The key of blob ids; None when unencrypted."""
+        return self._keys.ring.id_key if self._keys else None
+
+    @property
+    def keys(self) -> KeyAccess | None:
+        """The keys in use; None when unencrypted."""
+        return self._keys
+
+    @property
+    def space(self) -> str:
+        """The space of this repository's loose blob ids."""
+        return ids.blob_space(self.identity.id, is_encrypted=self.identity.is_encrypted)
+
+    # Stored form: seal.
+
+    def context(self, name: str) -> bytes:
+        """Return what binds an object's seal to this repository and its name."""
+        return seal.context(self.identity.id, name)
+
+    def seal_object(self, name: str, plain: bytes) -> bytes:
+        """Seal under the newest epoch; the bytes themselves when unencrypted."""
+        if self._keys is None:
+            return plain
+        return seal.seal(self._keys.ring.newest, self.context(name), plain)
+
+    def open_object(self, name: str, stored: bytes) -> bytes:
+        """Undo ``seal_object``, looking once for newer keys before calling it damage."""
+        if self._keys is None:
+            return stored
+        return self._with_keys(
+            lambda keys: seal.open_sealed(keys, self.context(name), stored), name
+        )
+
+    def open_header(self, name: str, header: bytes) -> seal.Opener:
+        """Open a seal's header for random access. Only for encrypted repositories."""
+        return self._with_keys(
+            lambda keys: seal.Opener.open_header(keys, self.context(name), header), name
+        )
+
+    def _with_keys(self, attempt: Callable[[tuple[bytes, ...]], T], name: str) -> T:
+        assert self._keys is not None
+        try:
+            return attempt(self._keys.ring.newest_first)
+        except IntegrityError as error:
+            # Another process may have rotated the keys since we opened them.
+            if not self._refresh_keys():
+                raise IntegrityError(f"{name}: {error.message}") from error
+        try:
+            return attempt(self._keys.ring.newest_first)
+        except IntegrityError as error:
+            raise IntegrityError(f"{name}: {error.message}") from error
+
+    def _refresh_keys(self) -> bool:
+        assert self._keys is not None
+        newest = read_newest_keyset(self.store, names.KEYS)
+        if newest is None or newest.version <= self._keys.version:
+            return False
+        ring = keyset.open_key_ring(self._keys.kek, newest, self.identity.id)
+        self._keys = KeyAccess(kek=self._keys.kek, version=newest.version, ring=ring)
+        return True
+
+    # Small objects.
+
+    def read_object(self, name: str, size_max: int = limits.JSON_SIZE_MAX) -> bytes:
+        """Return an object's checked content."""
+        plain = self.open_object(name, self.store.get(name))
+        return _decode_frame(name, plain, size_max)
+
+    def write_object(self, name: str, content: bytes) -> None:
+        """Create an object, or raise ``ConflictError``."""
+        framed = frame.encode_frame(content, self.identity.parameters.zstd_level)
+        self.store.put(name, self.seal_object(name, framed))
+
+    def write_or_adopt(self, name: str, content: bytes) -> bytes:
+        """Create an object, or return what somebody else created under this name."""
+        try:
+            self.write_object(name, content)
+        except ConflictError:
+            return self.read_object(name)
+        return content
+
+    def read_value(self, kind: type[T], name: str) -> T:
+        """Read a dataclass of ``core.model`` stored as JSON."""
+        return records.decode(kind, self.read_object(name), name)
+
+    def write_value(self, name: str, value: object) -> None:
+        """Create an object from a dataclass, or raise ``ConflictError``."""
+        self.write_object(name, records.encode(value))
+
+    def adopt_value(self, name: str, value: T) -> T:
+        """Create an object from a dataclass, or return what is there already."""
+        return records.decode(type(value), self.write_or_adopt(name, records.encode(value)), name)
+
+    # Tables.
+
+    def put_table(self, name: str, path: Path, rows: int) -> None:
+        """Create a table object from a Parquet file, or raise ``ConflictError``."""
+        size = path.stat().st_size
+        assert size <= limits.TABLE_OBJECT_SIZE_MAX, f"{name} is cut too large"
+        if size <= _PIECE_SIZE:
+            self.write_object(name, path.read_bytes())
+            return
+        encoder = frame.FrameEncoder(self.identity.parameters.zstd_level, size)
+        sealer = self.new_sealer(name)
+        upload = self.store.upload(name)
+        try:
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE_SIZE):
+                    upload.write(sealer.update(encoder.update(piece)))
+            upload.write(sealer.update(encoder.finish()))
+            upload.write(sealer.finalize())
+            upload.complete()
+        finally:
+            upload.abort()
+
+    def new_sealer(self, name: str) -> "seal.Sealer | PlainSealer":
+        """Begin sealing a stream under ``name``; passes bytes through when unencrypted."""
+        if self._keys is None:
+            return PlainSealer()
+        return seal.Sealer(self._keys.ring.newest, self.context(name))
+
+    def fetch_table(self, name: str, path: Path, expected: TableObject | None = None) -> None:
+        """Write a table's checked Parquet bytes to ``path``; compare them with ``expected``."""
+        digest = hashlib.sha256()
+        decoder = frame.FrameDecoder(limits.TABLE_OBJECT_SIZE_MAX)
+        try:
+            with path.open("wb") as file:
+                for plain in self._read_opened(name):
+                    content = decoder.update(plain)
+                    digest.update(content)
+                    file.write(content)
+                decoder.finish()
+        except IntegrityError as error:
+            raise IntegrityError(f"{name}: {error.message}") from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot write the temporary file {path}: {error.strerror}",
+                hint="Make room in the temporary folder, or set TMPDIR to a larger one.",
+            ) from error
+        if expected is not None and digest.hexdigest() != expected.sha256:
+            raise IntegrityError(f"{name} is not the table that was written under this name")
+
+    def _read_opened(self, name: str) -> Iterator[bytes]:
+        """Yield an object's plain bytes in pieces, so that large ones need little memory."""
+        head = self.store.head(name)
+        if self._keys is None or head.size <= _STORED_PIECE_SIZE:
+            if self._keys is not None:
+                yield self.open_object(name, self.store.get(name))
+                return
+            for offset in range(0, head.size, _PIECE_SIZE):
+                yield self.store.get_range(name, offset, min(_PIECE_SIZE, head.size - offset))
+            return
+        seal.plain_size(head.size)
+        opener = self.open_header(name, self.store.get_range(name, 0, seal.HEADER_SIZE))
+        body_size = head.size - seal.HEADER_SIZE
+        for number, offset in enumerate(range(0, body_size, _STORED_PIECE_SIZE)):
+            length = min(_STORED_PIECE_SIZE, body_size - offset)
+            stored = self.store.get_range(name, seal.HEADER_SIZE + offset, length)
+            yield opener.open_chunks(number * 512, stored, is_end=offset + length == body_size)
+
+    # Loose blobs.
+
+    def put_blob(self, content: bytes) -> tuple[BlobId, int]:
+        """Store a blob unless it is there; return its id and the bytes newly stored."""
+        blob_id = ids.loose_blob_id(content, self.id_key)
+        name = names.blob(blob_id)
+        framed = frame.encode_frame(content, self.identity.parameters.zstd_level)
+        try:
+            head = self.store.put(name, self.seal_object(name, framed))
+        except ConflictError:
+            # The id commits to the content, so whatever is there is the same blob.
+            return blob_id, 0
+        return blob_id, head.size
+
+    def read_blob(self, blob_id: bytes) -> bytes:
+        """Return a loose blob's content, checked against its id."""
+        name = names.blob(blob_id)
+        plain = self.open_object(name, self.store.get(name))
+        content = _decode_frame(name, plain, limits.BLOB_SIZE_MAX)
+        if not hmac.compare_digest(ids.loose_blob_id(content, self.id_key), blob_id):
+            raise IntegrityError(f"{name} does not hold the content that its id names")
+        return content
+
+    # Packs.
+
+    def open_pack(self, row: PackRow) -> "PackReader":
+        """Prepare range reads of a pack; nothing is read yet."""
+        return PackReader(self, names.pack_of(row), row.size, row.header)
+
+    # Restore points.
+
+    def list_records(self, source_id: RepositoryId | None = None) -> list[RecordName]:
+        """Return all records, oldest point first within a source."""
+        prefix = names.RECORDS if source_id is None else names.records_of(source_id)
+        return [_record_name(head) for head in self.store.list(prefix)]
+
+    def read_record(self, name: str) -> Record:
+        """Read a record and check that it is the one its name says."""
+        record = self.read_value(Record, name)
+        source_id, point = names.parse_record(name)
+        if (record.source_id, record.id) != (source_id, point):
+            raise IntegrityError(f"{name} holds the record of another restore point")
+        return record
+
+    def list_marked(self, prefix: str) -> set[str]:
+        """Return the names that markers below ``condemned/`` or ``damaged/`` carry."""
+        marked = (head.name.removeprefix(prefix) for head in self.store.list(prefix))
+        if prefix == names.CONDEMNED:
+            return {name.split("/objects/", 1)[1] for name in marked if "/objects/" in name}
+        return set(marked)
+
+    def floor(self) -> int:
+        """Return the highest retention floor ever written, nanoseconds; 0 without one."""
+        written = (
+            head.name.removeprefix(names.RETENTION).removesuffix(".json")
+            for head in self.store.list(names.RETENTION)
+        )
+        return max((int(text) for text in written if text.isdigit()), default=0)
+
+
+class PlainSealer:
+    """Stands in for a sealer in an unencrypted repository."""
+
+    def update(self, data: bytes) -> bytes:
+        """Return the bytes themselves."""
+        return data
+
+    def finalize(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+
+class PackReader:
+    """Range reads of one pack's content; sealed or not makes no difference to the caller."""
+
+    def __init__(self, repository: Repository, name: str, size: int, header: bytes) -> None:
+        """``size`` and ``header`` are the stored size and the seal's first 56 bytes."""
+        self.name = name
+        self._store = repository.store
+        self._size = size
+        self._opener = repository.open_header(name, header) if header else None
+        self.content_size = seal.plain_size(size) if header else size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return this range of the content; its seal is checked, its meaning is not."""
+        if offset < 0 or length <= 0 or offset + length > self.content_size:
+            raise IntegrityError(f"{self.name} has no bytes {offset} to {offset + length}")
+        if self._opener is None:
+            return self._store.get_range(self.name, offset, length)
+        where = seal.stored_range(offset, length, self._size)
+        stored = self._store.get_range(self.name, where.offset, where.length)
+        try:
+            plain = self._opener.open_chunks(where.first_chunk, stored, is_end=where.is_end)
+        except IntegrityError as error:
+            raise IntegrityError(f"{self.name}: {error.message}") from error
+        return plain[where.skip : where.skip + length]
+
+    def read_frame(self, frame_offset: int, frame_length: int) -> bytes:
+        """Return a frame's decompressed content, its checksum checked."""
+        if frame_length > limits.FRAME_STORED_SIZE_MAX:
+            raise IntegrityError(f"{self.name} has no frame of {frame_length} bytes")
+        stored = self.read(frame_offset, frame_length)
+        return _decode_frame(self.name, stored, limits.FRAME_SIZE_MAX)
+
+
+def _decode_frame(name: str, plain: bytes, size_max: int) -> bytes:
+    try:
+        return frame.decode_frame(plain, size_max)
+    except IntegrityError as error:
+        raise IntegrityError(f"{name}: {error.message}") from error
+
+
+def _record_name(head: ObjectHead) -> RecordName:
+    source_id, point = names.parse_record(head.name)
+    return RecordName(name=head.name, source_id=source_id, point=point, is_void=head.size == 0)
+
+
+def read_identity(store: Store) -> Identity:
+    """Read ``repository.json``, or raise ``NotFoundError`` where there is no repository."""
+    try:
+        data = store.get(names.REPOSITORY)
+    except NotFoundError:
+        raise NotFoundError(
+            f"{store.url} is not a coldhaul repository: it has no {names.REPOSITORY}",
+            hint="Check the URL, or create the repository with 'coldhaul repository create'.",
+        ) from None
+    return records.decode_identity(data, f"{store.url}/{names.REPOSITORY}")
+
+
+def list_keyset_versions(store: Store, prefix: str) -> dict[int, str]:
+    """Return the keyset versions stored below ``keys/`` or ``packs/``, with their names."""
+    start = prefix if prefix == names.KEYS else f"{names.PACKS}keys-"
+    found = {names.keyset_version(head.name): head.name for head in store.list(start)}
+    return {version: name for version, name in found.items() if version is not None}
+
+
+def read_newest_keyset(store: Store, prefix: str) -> keyset.Keyset | None:
+    """Read the highest keyset version below ``keys/`` or ``packs/``; None without one."""
+    versions = list_keyset_versions(store, prefix)
+    if not versions:
+        return None
+    newest = max(versions)
+    return keyset.decode_keyset(store.get(versions[newest]), newest)
+
+
+def unlock(current: keyset.Keyset, identity: Identity, secret: str, where: str) -> KeyAccess:
+    """Open a keyset with a passphrase or recovery key; a wrong one is an ``InputError``."""
+    kek = keyset.unwrap(current, secret)
+    if kek is None:
+        raise InputError(
+            f"the passphrase does not open {where}",
+            hint="Check which secret the configuration refers to, or use the recovery key.",
+        )
+    ring = keyset.open_key_ring(kek, current, identity.id)
+    return KeyAccess(kek=kek, version=current.version, ring=ring)
+
+
+def open_repository(store: Store, secret: Callable[[], str] | None) -> Repository:
+    """Open a repository. ``secret`` is asked only when the repository is encrypted."""
+    identity = read_identity(store)
+    if not identity.is_encrypted:
+        return Repository(store, identity, None)
+    if secret is None:
+        raise InputError(
+            f"{store.url} is encrypted and the configuration names no passphrase for it",
+            hint="Set encryption.passphrase of this repository, for example 'env:NAME'.",
+        )
+    current = read_newest_keyset(store, names.KEYS)
+    if current is None:
+        raise IntegrityError(
+            f"{store.url} is encrypted and has no keyset below {names.KEYS}",
+            hint="'coldhaul rebuild' brings the keyset back from beside the packs.",
+        )
+    return Repository(store, identity, unlock(current, identity, secret(), store.url))
+
+
+def encode_json(value: object) -> bytes:
+    """Write plain JSON in one canonical form."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

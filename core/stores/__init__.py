@@ -1,0 +1,1 @@
+"""Where bytes live: names and bytes only, no idea of what they mean."""

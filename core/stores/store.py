@@ -1,0 +1,91 @@
+"""What every store promises. The conformance suite holds each of them to it.
+
+Names are ``/``-separated ASCII texts below the store's root (see ``check_name``). Objects are
+created once and never changed (I2), so there is no way to overwrite one: every write is
+create-only. A write is durable before it returns. Failures arrive as the errors of
+``core.errors`` and as nothing else.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from core.errors import InputError
+
+_NAME = re.compile(r"[A-Za-z0-9._=+~@-]+(/[A-Za-z0-9._=+~@-]+)*")
+NAME_SIZE_MAX = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectHead:
+    """What a store says of an object without reading it. ``etag`` pins a version of it."""
+
+    name: str
+    size: int
+    etag: str
+    modified: datetime
+    checksum_kind: str = ""
+    checksum_value: str = ""
+
+
+class Upload(Protocol):
+    """One large object on its way. Nothing is visible before ``complete`` returns."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes, in order. May block while earlier ones are sent."""
+
+    def complete(self) -> ObjectHead:
+        """Make the object visible and durable, or raise ``ConflictError`` if the name exists."""
+
+    def abort(self) -> None:
+        """Give up and leave nothing behind. Harmless after ``complete`` and when called twice."""
+
+
+class Store(Protocol):
+    """A folder, bucket or container below one prefix."""
+
+    @property
+    def url(self) -> str:
+        """Where this is, as the configuration writes it; it carries no secret."""
+
+    @property
+    def vendor(self) -> str:
+        """One of ``filesystem``, ``amazon-s3``, ``azure-blob``, ``s3-compatible``."""
+
+    def head(self, name: str) -> ObjectHead:
+        """Describe an object, or raise ``NotFoundError``."""
+
+    def get(self, name: str) -> bytes:
+        """Return a whole object, or raise ``NotFoundError``."""
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        """Return exactly these bytes; ``IntegrityError`` if the object ends before them."""
+
+    def put(self, name: str, data: bytes) -> ObjectHead:
+        """Create an object from bytes, or raise ``ConflictError`` if the name exists.
+
+        A lost answer can make a write that happened look like a conflict: whoever catches one
+        reads the object before drawing a conclusion.
+        """
+
+    def upload(self, name: str) -> Upload:
+        """Begin a large object. The caller ends it by ``complete`` or ``abort``."""
+
+    def list(self, prefix: str = "") -> Iterator[ObjectHead]:
+        """Yield the objects whose names start with ``prefix``, in the order of their names.
+
+        ``prefix`` is a text, not a folder: ``blobs/a`` finds ``blobs/ab/...`` as well.
+        """
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete objects; one that is gone already is no error."""
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that some store could not hold or that would leave the root."""
+    if not _NAME.fullmatch(name) or len(name) > NAME_SIZE_MAX:
+        raise InputError(f"{name!r} cannot be the name of an object")
+    if any(part in {".", ".."} for part in name.split("/")):
+        raise InputError(f"{name!r} cannot be the name of an object: it has a '.' or '..' part")
