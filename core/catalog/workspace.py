@@ -1,0 +1,130 @@
+"""A private temporary folder with a DuckDB connection in it, emptied when it is closed.
+
+Sealed tables are unsealed nowhere else. A killed process cannot empty its folder: the next
+workspace does, recognising the dead by a lock that the kernel has dropped.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+
+from core.errors import StoreError
+
+_PREFIX = "coldhaul-workspace-"
+_LOCK = "lock"
+
+SqlValue = bytes | str | int | None
+
+
+class Workspace:
+    """Use as a context manager. Paths given out are inside the folder and die with it."""
+
+    def __init__(self, memory_size: int, threads: int | None = None) -> None:
+        """Make the folder; ``memory_size`` bytes is all that DuckDB may use before spilling."""
+        _empty_dead_workspaces()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = _lock(self.folder)
+        self._count = 0
+        self.con = duckdb.connect(
+            config={
+                "memory_limit": f"{memory_size // (1 << 20)}MiB",
+                "threads": threads or os.cpu_count() or 1,
+                "temp_directory": str(self.folder / "spill"),
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        """Hand out the workspace."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection and empty the folder."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection and delete the folder. Harmless when called twice."""
+        self.con.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def new_path(self, stem: str, suffix: str = ".parquet") -> Path:
+        """Return the path of a file that does not exist yet."""
+        self._count += 1
+        return self.folder / f"{stem}-{self._count}{suffix}"
+
+    def run(self, sql: str, values: Sequence[SqlValue] = ()) -> None:
+        """Execute a statement for its effect."""
+        self._execute(sql, values)
+
+    def rows(
+        self, sql: str, values: Sequence[SqlValue] = (), *, at_once: int = 50_000
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield a query's rows; uses a cursor of its own, so that queries may interleave."""
+        with self.con.cursor() as cursor:
+            cursor.execute(sql, list(values))
+            while block := cursor.fetchmany(at_once):
+                yield from block
+
+    def row(self, sql: str, values: Sequence[SqlValue] = ()) -> tuple[Any, ...]:
+        """Return the one row of a query that always has one."""
+        found = self._execute(sql, values).fetchone()
+        assert found is not None, "an aggregate has a row"
+        return found
+
+    def _execute(self, sql: str, values: Sequence[SqlValue]) -> duckdb.DuckDBPyConnection:
+        try:
+            return self.con.execute(sql, list(values))
+        except duckdb.IOException as error:
+            raise StoreError(
+                f"the temporary folder {self.folder} failed: {error}",
+                hint="Make room in the temporary folder, or set TMPDIR to a larger one.",
+            ) from error
+
+
+def quote(path: Path) -> str:
+    """Write a path as a SQL text literal."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def quote_all(paths: Sequence[Path]) -> str:
+    """Write paths as a SQL list literal."""
+    return "[" + ", ".join(quote(path) for path in paths) + "]"
+
+
+def _lock(folder: Path) -> int:
+    handle = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+def _empty_dead_workspaces() -> None:
+    """Delete folders of ours whose lock nobody holds: their process died."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue  # Another user's, or one being made or deleted at this moment.
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue  # Its process lives.
+        finally:
+            os.close(handle)

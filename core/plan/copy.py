@@ -1,0 +1,102 @@
+"""The decisions of a copy: which point, which delta, which batches."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from core import limits
+from core.ids import PointId
+from core.model import Layer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """How large batches may become: content bytes and blobs of one, and their number."""
+
+    size_max: int = limits.BATCH_SIZE_MAX
+    blobs_max: int = limits.BATCH_BLOBS_MAX
+    batches_max: int = limits.SESSION_BATCHES_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A run of consecutive blobs that one batch takes whole: number of blobs, content bytes."""
+
+    count: int
+    size: int
+
+
+def batch_limits(blob_count: int, content_size: int) -> BatchLimits:
+    """Return the bounds for a session of this size.
+
+    Small sessions get smaller batches, down to ``BATCH_SIZE_MIN``, so that every worker has
+    one; very large sessions get larger ones, so that there are never too many. Groups straddle
+    cuts, which can waste up to half a batch, hence the factor of two.
+    """
+    share = content_size // 8
+    size = min(max(share, limits.BATCH_SIZE_MIN), limits.BATCH_SIZE_MAX)
+    least_size = 2 * -(-content_size // limits.SESSION_BATCHES_MAX)
+    least_count = 2 * -(-blob_count // limits.SESSION_BATCHES_MAX)
+    return BatchLimits(
+        size_max=max(size, least_size), blobs_max=max(limits.BATCH_BLOBS_MAX, least_count)
+    )
+
+
+def group_bounds(bounds: BatchLimits) -> tuple[int, int]:
+    """Return the bytes and blobs after which a new group starts, small beside a batch."""
+    return max(1, bounds.size_max // 64), max(1, bounds.blobs_max // 64)
+
+
+def cut_batches(groups: Iterable[Group], bounds: BatchLimits) -> Iterator[Group]:
+    """Join consecutive groups into batches, each as large as the bounds allow.
+
+    Every group lands in exactly one batch, in order; equal input gives equal batches. A single
+    group above the bounds is a batch alone, which ``group_bounds`` rules out.
+    """
+    count = size = 0
+    for group in groups:
+        is_full = size + group.size > bounds.size_max or count + group.count > bounds.blobs_max
+        if count and is_full:
+            yield Group(count=count, size=size)
+            count = size = 0
+        count += group.count
+        size += group.size
+    if count:
+        yield Group(count=count, size=size)
+
+
+def choose_point(
+    points: Sequence[PointId],
+    present: Iterable[PointId],
+    copied: Iterable[PointId],
+    *,
+    is_immediate: bool,
+) -> PointId | None:
+    """Choose the point that a run copies (R3), or None when there is nothing to do.
+
+    ``points`` are the source's points, oldest first; ``present`` those that were there when the
+    job was created; ``copied`` those whose copy is published. ``immediate`` takes the oldest
+    after the last copied one, the other schedules the newest.
+    """
+    known = set(present)
+    done = set(copied)
+    new = [point for point in points if point not in known]
+    last_done = max((place for place, point in enumerate(new) if point in done), default=-1)
+    following = new[last_done + 1 :]
+    if not following:
+        return None
+    return following[0] if is_immediate else following[-1]
+
+
+def common_prefix(before: Sequence[Layer], after: Sequence[Layer]) -> int:
+    """Return how many of the oldest layers two lists share."""
+    shared = 0
+    for old, new in zip(before, after, strict=False):
+        if old != new:
+            break
+        shared += 1
+    return shared
+
+
+def range_count(blob_count: int) -> int:
+    """Return into how many id ranges a plan of this many blobs is cut."""
+    return max(1, -(-blob_count // limits.RANGE_BLOBS_TARGET))
