@@ -10,17 +10,19 @@ The streaming half is ``cryptography.cobblestone``; ranges are opened here.
 """
 
 import hmac
-from collections.abc import Buffer, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import AlreadyFinalized, InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from core.errors import IntegrityError
+from core.errors import InputError, IntegrityError
 from core.ids import RepositoryId
+
+Bytes = bytes | bytearray | memoryview
 
 KEY_SIZE = 32
 HEADER_SIZE = 56
@@ -55,9 +57,9 @@ def plain_size(sealed_size: int) -> int:
     return full_count * CHUNK_SIZE + rest - TAG_SIZE
 
 
-def seal(key: bytes, context: bytes, plain: Buffer) -> bytes:
+def seal(key: bytes, context: bytes, plain: Bytes) -> bytes:
     """Return the sealed object that holds ``plain``."""
-    encryptor = Cobblestone256Encryptor(key, context)
+    encryptor = Cobblestone256Encryptor(_checked(key), context)
     return encryptor.update(plain) + encryptor.finalize()
 
 
@@ -66,9 +68,9 @@ class Sealer:
 
     def __init__(self, key: bytes, context: bytes) -> None:
         """Draw a new salt: no two objects share a key and nonces (I5)."""
-        self._encryptor = Cobblestone256Encryptor(key, context)
+        self._encryptor = Cobblestone256Encryptor(_checked(key), context)
 
-    def update(self, data: Buffer) -> bytes:
+    def update(self, data: Bytes) -> bytes:
         """Take the next plain bytes and return the stored bytes that are ready."""
         return self._encryptor.update(data)
 
@@ -85,7 +87,7 @@ class Opener:
     cipher: AESGCM
     base_nonce: int
 
-    def open_chunks(self, first_chunk: int, stored: Buffer, *, is_end: bool) -> bytes:
+    def open_chunks(self, first_chunk: int, stored: Bytes, *, is_end: bool) -> bytes:
         """Return the content of a run of stored chunks, the first of which is ``first_chunk``.
 
         ``is_end`` says that the object ends where the run ends: then, and only then, the run's
@@ -107,7 +109,7 @@ class Opener:
             ]
         )
 
-    def _open_chunk(self, number: int, stored: Buffer) -> bytes:
+    def _open_chunk(self, number: int, stored: Bytes) -> bytes:
         nonce = (self.base_nonce ^ number).to_bytes(_NONCE_SIZE, "big")
         try:
             return self.cipher.decrypt(nonce, stored, None)
@@ -130,11 +132,10 @@ def open_header(keys: Sequence[bytes], context: bytes, header: bytes) -> Opener:
     fits is an ``IntegrityError``.
     """
     if len(header) != HEADER_SIZE:
-        raise IntegrityError(f"{_name(context)}: ends within its {HEADER_SIZE}-byte seal header")
+        raise _changed(context)
     salt, commitment = header[:_SALT_SIZE], header[_SALT_SIZE:]
     for key in keys:
-        _check_key(key)
-        object_key, base_nonce, expected = derive(key, context, salt)
+        object_key, base_nonce, expected = derive(_checked(key), context, salt)
         if hmac.compare_digest(expected, commitment):
             return Opener(
                 name=_name(context),
@@ -145,32 +146,115 @@ def open_header(keys: Sequence[bytes], context: bytes, header: bytes) -> Opener:
 
 
 class StreamOpener:
-    """Opens one object as it passes. What it returned is proved; only ``finalize`` proves the end.
+    """Opens one object as it passes: what is returned is proved, the end only by ``finalize``.
 
-    After an ``IntegrityError`` it stays unusable.
+    Once it has raised it raises for ever.
     """
 
     def __init__(self, keys: Sequence[bytes], context: bytes) -> None:
-        """Remember the keys in the order in which they are tried."""
+        """Remember the keys, which are tried in the order given."""
         self._keys = keys
         self._context = context
         self._header = b""
         self._decryptor: Cobblestone256Decryptor | None = None
-        self._is_broken = False
 
-    def update(self, stored: Buffer) -> bytes:
-        """Take the next stored bytes and return the content that is proved by now."""
+    def update(self, stored: Bytes) -> bytes:
+        """Take the next stored bytes and return the content that they prove."""
         if self._decryptor is None:
-            self._header += bytes(stored)
+            missing = HEADER_SIZE - len(self._header)
+            self._header += bytes(stored[:missing])
             if len(self._header) < HEADER_SIZE:
                 return b""
-            stored, self._header = self._header, self._header[:HEADER_SIZE]
             self._decryptor = _decryptor(self._keys, self._context, self._header)
-            stored = memoryview(stored)[HEADER_SIZE:]
-        return self._proved(self._decryptor.update, stored)
+            stored = memoryview(stored)[missing:]
+        try:
+            return self._decryptor.update(stored)
+        except (InvalidTag, AlreadyFinalized):
+            raise _changed(self._context) from None
 
     def finalize(self) -> bytes:
-        """Return the last content, or raise if the object does not end here."""
+        """Return the last content; an object that does not end here is an ``IntegrityError``."""
         if self._decryptor is None:
-            raise IntegrityError(f"{_name(self._context)}: ends within its seal header")
-        return self._proved(self._decryptor.finalize)
+            raise _changed(self._context)
+        try:
+            return self._decryptor.finalize()
+        except (InvalidTag, AlreadyFinalized):
+            raise _changed(self._context) from None
+
+
+def open_sealed(keys: Sequence[bytes], context: bytes, stored: Bytes) -> bytes:
+    """Return the content of a whole sealed object."""
+    view = memoryview(stored)
+    decryptor = _decryptor(keys, context, view[:HEADER_SIZE])
+    try:
+        return decryptor.update(view[HEADER_SIZE:]) + decryptor.finalize()
+    except InvalidTag:
+        raise _changed(context) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRange:
+    """The stored bytes that hold a range of content.
+
+    Give ``length`` bytes from ``offset`` on to ``open_chunks`` with ``first_chunk`` and
+    ``is_end``; the wanted content begins ``skip`` bytes into the result.
+    """
+
+    offset: int
+    length: int
+    first_chunk: int
+    skip: int
+    is_end: bool
+
+
+def stored_range(offset: int, length: int, sealed_size: int) -> StoredRange:
+    """Say which bytes of a sealed object hold ``length`` bytes of content from ``offset`` on."""
+    size = plain_size(sealed_size)
+    if offset < 0 or length < 0 or offset + length > size:
+        raise IntegrityError(f"{length} bytes at {offset} are not within an object of {size} bytes")
+    first_chunk = offset // CHUNK_SIZE
+    last_chunk = max(first_chunk, (offset + length - 1) // CHUNK_SIZE)
+    start = HEADER_SIZE + first_chunk * STORED_CHUNK_SIZE
+    end = min(HEADER_SIZE + (last_chunk + 1) * STORED_CHUNK_SIZE, sealed_size)
+    return StoredRange(
+        offset=start,
+        length=end - start,
+        first_chunk=first_chunk,
+        skip=offset - first_chunk * CHUNK_SIZE,
+        is_end=last_chunk == size // CHUNK_SIZE,
+    )
+
+
+def _decryptor(keys: Sequence[bytes], context: bytes, header: Bytes) -> Cobblestone256Decryptor:
+    """Return the decryptor, past the header, of the first key whose commitment fits."""
+    if len(header) != HEADER_SIZE:
+        raise _changed(context)
+    for key in keys:
+        decryptor = Cobblestone256Decryptor(_checked(key), context)
+        try:
+            decryptor.update(header)
+        except InvalidTag:
+            continue
+        return decryptor
+    raise _no_key_fits(context)
+
+
+def _checked(key: bytes) -> bytes:
+    if len(key) != KEY_SIZE:
+        raise InputError(f"a key of the seal has {KEY_SIZE} bytes, not {len(key)}")
+    return key
+
+
+def _name(context: bytes) -> str:
+    return context.decode(errors="backslashreplace").removeprefix(_CONTEXT)
+
+
+def _changed(context: bytes) -> IntegrityError:
+    return IntegrityError(f"{_name(context)}: the sealed bytes are not what was written")
+
+
+def _no_key_fits(context: bytes) -> IntegrityError:
+    return IntegrityError(
+        f"{_name(context)}: no key of this repository opens it",
+        hint="either its header was changed, or it stood under another name, or a newer key exists",
+    )
