@@ -1,0 +1,80 @@
+"""``coldhaul init``: a commented starter configuration."""
+
+import os
+from pathlib import Path
+
+import typer
+
+from core.errors import ConflictError, StoreError
+from proxy.exits import DONE
+from proxy.invocation import Invocation, command
+
+STARTER = """\
+# What coldhaul works on. `coldhaul repository check NAME` tries what is written here.
+version = 1
+
+# Where backups go: small blobs, quickly read. `coldhaul backup DIR --to primary` fills it.
+[repositories.primary]
+url = "file:///srv/backups/primary"    # an absolute folder; s3:// and az:// come later
+proxy = "hq"                           # the machine that does the work, or: proxy_pool = "..."
+retention_type = "snapshot-based"      # whole restore points age; "item-level": each item does
+retention = "1 year"                   # N days, weeks, months or years, or "forever"
+
+# Where copies go: few large packs, encrypted.
+[repositories.vault]
+url = "file:///srv/vault"
+proxy = "hq"                           # a copy needs the same proxy or pool on both ends
+retention_type = "snapshot-based"      # ... and the same retention type; periods may differ
+retention = "7 years"
+# Only where the passphrase is, never the passphrase: "env:NAME", or "file:/path" of a file that
+# only you can read. Without it the copies cannot be read: keep it somewhere else as well.
+encryption.passphrase = "env:VAULT_PASSPHRASE"
+
+# The standing order: copy new restore points of primary into vault.
+[jobs.nightly]
+source = "primary"
+target = "vault"
+schedule = "daily 22:00"               # or "immediate", or "periodic 30 min" (5 min to 12 h)
+# allow_damaged = true                 # publish a copy although items of the source are damaged
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "init")(init)
+
+
+def init(invocation: Invocation) -> int:
+    """Write a commented starter configuration.
+
+    It goes to coldhaul.toml here, or where --config says, and never over a file that exists.
+
+    Example: coldhaul init
+    """
+    path = invocation.config_path
+    _create(path)
+    invocation.output.show(
+        {"config": str(path)},
+        f"Wrote {path}. Edit it, then run: "
+        + invocation.command_line("repository", "create", "primary"),
+    )
+    return DONE
+
+
+def _create(path: Path) -> None:
+    try:
+        # Exclusive: a configuration that is there was edited by somebody.
+        with path.open("x", encoding="utf-8") as file:
+            file.write(STARTER)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise ConflictError(
+            f"{path} exists already, and is left as it is",
+            hint="Edit it, or write another with --config PATH.",
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="Check that the folder exists and that you may write in it.",
+        ) from error

@@ -1,0 +1,175 @@
+"""``coldhaul.toml``: read once, validated whole, and reported with every problem at once.
+
+A problem names the exact key, its value and what to do. Values that may be secret are never
+repeated.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from core.errors import InputError, NotFoundError
+from proxy.problems import Location, describe_problems, key_path, problem
+from proxy.rules import check_jobs, check_repositories
+from proxy.suggestion import suggest
+from proxy.tables import JobTable, RepositoryTable, TopTable, parse_name
+
+Table = TypeVar("Table", bound=BaseModel)
+
+DEFAULT_PATH = Path("coldhaul.toml")
+# A configuration is written by hand; a larger file is another one.
+_SIZE_MAX = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A valid configuration."""
+
+    path: Path
+    repositories: Mapping[str, RepositoryTable]
+    jobs: Mapping[str, JobTable]
+
+    def repository(self, name: str) -> RepositoryTable:
+        """Return a repository by its name, or raise ``NotFoundError``."""
+        return self._pick("repository", self.repositories, name)
+
+    def job(self, name: str) -> JobTable:
+        """Return a job by its name, or raise ``NotFoundError``."""
+        return self._pick("job", self.jobs, name)
+
+    def _pick(self, noun: str, tables: Mapping[str, Table], name: str) -> Table:
+        if name not in tables:
+            hint = suggest(name, tables)
+            raise NotFoundError(
+                f"{self.path} declares no {noun} {name!r}", hint=hint[0].upper() + hint[1:]
+            )
+        return tables[name]
+
+
+def load_config(path: Path) -> Config:
+    """Read and validate a configuration; one ``InputError`` carries every problem."""
+    data = _read_toml(path)
+    problems: list[str] = []
+    _validate(TopTable, data, (), problems)
+    raw_repositories = _tables_of(data, "repositories")
+    raw_jobs = _tables_of(data, "jobs")
+    repositories = _validate_each(RepositoryTable, raw_repositories, "repositories", problems)
+    jobs = _validate_each(JobTable, raw_jobs, "jobs", problems)
+    problems += _check_runners(raw_repositories)
+    repository_values = _valid_values(RepositoryTable, raw_repositories)
+    problems += check_repositories(repository_values)
+    problems += check_jobs(_valid_values(JobTable, raw_jobs), repository_values)
+    if problems:
+        raise _refusal(path, problems)
+    return Config(path=path, repositories=repositories, jobs=jobs)
+
+
+def _refusal(path: Path, problems: list[str]) -> InputError:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return InputError(
+        f"{path} has {count}",
+        problems=problems,
+        hint=f"Correct {path} and run the command again; nothing has been done.",
+    )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_SIZE_MAX + 1)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no configuration at {path}",
+            hint="Write one with 'coldhaul init', or say where it is with --config PATH.",
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"the configuration {path} cannot be read: {error.strerror}",
+            hint="Check the path and its permissions, or name another with --config PATH.",
+        ) from error
+    if len(content) > _SIZE_MAX:
+        raise InputError(
+            f"{path} is larger than any configuration", hint="Check what --config names."
+        )
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path} is not UTF-8 text: see line {line}", hint="Save the file as UTF-8."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(
+            f"{path} is not TOML: {error}", hint="Correct that line; texts need quotes."
+        ) from error
+
+
+def _tables_of(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    tables = data.get(key)
+    return tables if isinstance(tables, dict) else {}
+
+
+def _validate_each(
+    model: type[Table], raw: Mapping[str, Any], section: str, problems: list[str]
+) -> dict[str, Table]:
+    valid = {}
+    for name, value in raw.items():
+        _check_table_name(section, name, problems)
+        table = _validate(model, value, (section, name), problems)
+        if table is not None:
+            valid[name] = table
+    return valid
+
+
+def _check_table_name(section: str, name: str, problems: list[str]) -> None:
+    try:
+        parse_name(name)
+    except InputError as error:
+        problems.append(f"{key_path((section, name))}: {error.message}; {error.hint}")
+
+
+def _validate(
+    model: type[Table], value: object, where: Location, problems: list[str]
+) -> Table | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems += describe_problems(model, error, where)
+        return None
+
+
+def _valid_values(model: type[BaseModel], raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the keys of each table that are right by themselves, for the rules about several."""
+    adapters = {
+        key: TypeAdapter[Any](field.rebuild_annotation())
+        for key, field in model.model_fields.items()
+    }
+    valid: dict[str, dict[str, Any]] = {}
+    for name, table in raw.items():
+        values = valid.setdefault(name, {})
+        for key in adapters.keys() & (table if isinstance(table, dict) else {}):
+            with suppress(ValidationError):
+                values[key] = adapters[key].validate_python(table[key])
+    return valid
+
+
+def _check_runners(repositories: Mapping[str, Any]) -> list[str]:
+    """Check on the raw tables that each has a proxy or a pool, whatever else is wrong."""
+    problems = []
+    for name, table in repositories.items():
+        if not isinstance(table, dict):
+            continue
+        if "proxy" in table and "proxy_pool" in table:
+            location = ("repositories", name, "proxy_pool")
+            what, hint = "there is a proxy as well", "keep one of proxy and proxy_pool"
+            problems.append(problem(location, table["proxy_pool"], what, hint))
+        elif "proxy" not in table and "proxy_pool" not in table:
+            where = key_path(("repositories", name))
+            hint = 'say which proxy works on it, as in proxy = "hq", or give a proxy_pool'
+            problems.append(f"{where}: it has neither proxy nor proxy_pool; {hint}")
+    return problems

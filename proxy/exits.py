@@ -1,0 +1,137 @@
+"""How a command ends: the one place where errors become words and exit codes.
+
+=====  ==========================================================================
+code   meaning
+=====  ==========================================================================
+0      done
+1      a bug of ours; the traceback is kept in a file
+2      input: the command line, the configuration or a secret is wrong
+3      what was named is not there
+4      conflict: something or somebody else was first
+5      not ready: right request, wrong moment
+6      the store refused or failed
+7      integrity: stored bytes are not what was written
+8      done, with warnings
+130    stopped by Ctrl-C (143 by SIGTERM), cleanly; the message says how to resume
+141    whoever read the output left
+=====  ==========================================================================
+"""
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+
+from rich.text import Text
+
+from core.errors import ColdhaulError
+from proxy.output import Output
+from proxy.wording import show_text
+
+DONE = 0
+BUG = 1
+INPUT = 2
+WARNINGS = 8
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def run_command(body: Callable[[], int], output: Output) -> int:
+    """Run a command and return its exit code; every error has been reported then."""
+    try:
+        return body()
+    except BrokenPipeError:
+        _silence_stdout()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        output.say("Interrupted; nothing is half done.")
+        return INTERRUPTED
+    except ColdhaulError as error:
+        report(output, error)
+        return error.exit_code
+    # The entry point alone may do this: here our bugs become a request to report them.
+    except Exception as error:  # noqa: BLE001
+        _report_bug(output, error)
+        return BUG
+
+
+def report(output: Output, error: ColdhaulError) -> None:
+    """Print an error with every problem and its hint."""
+    report_parts(
+        output,
+        {
+            "category": error.category,
+            "exit_code": error.exit_code,
+            "message": error.message,
+            "problems": list(error.problems),
+            "hint": error.hint,
+        },
+    )
+
+
+def report_usage(output: Output, message: str, usage: str) -> None:
+    """Print what is wrong with a command line."""
+    hint = f"{usage} --help says what it takes." if usage else ""
+    report_parts(
+        output,
+        {
+            "category": "input",
+            "exit_code": INPUT,
+            "message": message,
+            "problems": [],
+            "hint": hint,
+        },
+    )
+
+
+def report_parts(output: Output, error: dict[str, object]) -> None:
+    """Print an error for people on stderr and, if asked for, as JSON on stdout."""
+    message, hint, problems = error["message"], error["hint"], error["problems"]
+    output.errors.print(Text.assemble(("error: ", "bold red"), show_text(str(message))))
+    assert isinstance(problems, list)
+    for problem in problems:
+        output.say(f"  - {problem}")
+    if hint:
+        output.errors.print(Text.assemble(("hint: ", "bold"), show_text(str(hint))))
+    if output.is_json:
+        try:
+            sys.stdout.write(json.dumps({"error": error}, indent=2) + "\n")
+            sys.stdout.flush()
+        except OSError:
+            _silence_stdout()
+
+
+def _report_bug(output: Output, error: Exception) -> None:
+    place = _keep_traceback()
+    report_parts(
+        output,
+        {
+            "category": "bug",
+            "exit_code": BUG,
+            "message": f"this is a bug in coldhaul: {type(error).__name__}: {error}",
+            "problems": [],
+            "hint": f"Please report it with the command you ran and {place}.",
+        },
+    )
+
+
+def _keep_traceback() -> str:
+    """Write the current traceback to a file that only this user can read; say where."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="coldhaul-bug-", suffix=".txt", delete=False, errors="backslashreplace"
+        ) as file:
+            traceback.print_exc(file=file)
+            return f"the file {file.name}"
+    except OSError:
+        traceback.print_exc()
+        return "the traceback above"
+
+
+def _silence_stdout() -> None:
+    """Lead stdout nowhere, so that the interpreter's last flush does not complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

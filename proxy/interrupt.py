@@ -1,0 +1,51 @@
+"""Ctrl-C: the first asks the running work to end cleanly, the second kills.
+
+Outside of such work a Ctrl-C ends the command where it is, as usual: nothing is half done then,
+because every object is created whole or not at all.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NOTICE = b"\nStopping; what is finished is kept. Once more kills at once.\n"
+
+
+class Stop:
+    """Tells work whether to end. Called, it answers; ``signal`` says what asked for it."""
+
+    def __init__(self) -> None:
+        """Nobody has asked yet."""
+        self.signal: signal.Signals | None = None
+
+    def __call__(self) -> bool:
+        """Say whether to end as soon as it is clean."""
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that a signal ended, as shells count; 0 without one."""
+        return 0 if self.signal is None else 128 + self.signal
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Turn the first SIGINT or SIGTERM into a request; the second acts as ever."""
+    stop = Stop()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.signal = signal.Signals(number)
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        # A handler may interrupt a write to stderr, so it does not go through Python's buffer.
+        os.write(2, _NOTICE)
+
+    before = {each: signal.signal(each, ask) for each in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,97 @@
+"""What the keys of a configuration say together: the rules of copy jobs, all of them at once.
+
+The functions take the valid values of each table, whatever else is wrong with it, so that one
+mistake hides no other; a name whose table is broken still counts as declared. They return lines
+and raise nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from proxy.location import relation, url_folder
+from proxy.problems import key_path, problem
+from proxy.suggestion import suggest
+
+Values = Mapping[str, Any]
+
+_OVERLAPS = {
+    "same": "it is the folder of repository {other!r} too",
+    "inside": "it lies inside the folder of repository {other!r}",
+    "around": "the folder of repository {other!r} lies inside it",
+}
+
+
+def check_repositories(repositories: Mapping[str, Values]) -> Iterator[str]:
+    """Find repositories that are in each other's way."""
+    urls = {name: values["url"] for name, values in repositories.items() if "url" in values}
+    for (name, one), (other, two) in combinations(urls.items(), 2):
+        overlap = _OVERLAPS.get(relation(url_folder(two), url_folder(one)))
+        if overlap is not None:
+            what = overlap.format(other=name)
+            location = ("repositories", other, "url")
+            yield problem(location, two, what, "give each repository a folder of its own")
+
+
+def check_jobs(jobs: Mapping[str, Values], repositories: Mapping[str, Values]) -> Iterator[str]:
+    """Find everything that forbids a job: names, rule R1, and jobs in each other's way."""
+    for name, job in jobs.items():
+        yield from _check_names(name, job, repositories)
+        yield from _check_pair(name, job, repositories)
+    yield from _check_crossings({name: job for name, job in jobs.items() if _is_whole(job)})
+
+
+def _is_whole(job: Values) -> bool:
+    return "source" in job and "target" in job
+
+
+def _check_names(name: str, job: Values, repositories: Mapping[str, Values]) -> Iterator[str]:
+    for end in ("source", "target"):
+        written = job.get(end)
+        if written is not None and written not in repositories:
+            hint = suggest(written, repositories)
+            yield problem(("jobs", name, end), written, "no such repository is declared", hint)
+
+
+def _check_pair(name: str, job: Values, repositories: Mapping[str, Values]) -> Iterator[str]:
+    if not _is_whole(job):
+        return
+    location = ("jobs", name, "target")
+    if job["source"] == job["target"]:
+        hint = "a copy needs a second repository; declare one and name it here"
+        yield problem(location, job["target"], "it is the source too", hint)
+        return
+    source, target = repositories.get(job["source"], {}), repositories.get(job["target"], {})
+    for key, one, other in (
+        ("proxy or proxy_pool", _runner(source), _runner(target)),
+        ("retention_type", source.get("retention_type"), target.get("retention_type")),
+    ):
+        if one and other and one != other:
+            what = f"its {key} is {other}, and that of the source {job['source']!r} is {one}"
+            hint = "source and target of a copy need the same; change one of the repositories"
+            yield problem(location, job["target"], what, hint)
+
+
+def _runner(repository: Values) -> str:
+    """Return the proxy or pool as one text to compare; empty when there is no valid one."""
+    if repository.get("proxy_pool"):
+        return f"pool {repository['proxy_pool']!r}"
+    return f"proxy {repository['proxy']!r}" if repository.get("proxy") else ""
+
+
+def _check_crossings(jobs: Mapping[str, Values]) -> Iterator[str]:
+    job_of: dict[tuple[str, str], str] = {}
+    reader_of: dict[str, str] = {}
+    for name, job in jobs.items():
+        reader_of.setdefault(job["source"], name)
+        earlier = job_of.setdefault((job["source"], job["target"]), name)
+        if earlier != name:
+            pair = f"{job['source']!r} to {job['target']!r}"
+            what = f"job {earlier!r} copies {pair} already"
+            yield f"{key_path(('jobs', name))}: {what}; remove one of the two"
+    for name, job in jobs.items():
+        reader = reader_of.get(job["target"])
+        if reader is not None and job["target"] != job["source"]:
+            what = f"it is the source of job {reader!r}, and a copy cannot be copied on"
+            hint = "copy from the repository that the backups go to"
+            yield problem(("jobs", name, "target"), job["target"], what, hint)

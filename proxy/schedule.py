@@ -1,0 +1,66 @@
+"""When a job runs: ``immediate``, ``periodic N min|h`` or ``daily HH:MM`` (rule R3)."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.errors import InputError
+
+PERIODS_MINUTES = {
+    "5 min": 5,
+    "10 min": 10,
+    "15 min": 15,
+    "30 min": 30,
+    "1 h": 60,
+    "2 h": 120,
+    "4 h": 240,
+    "8 h": 480,
+    "12 h": 720,
+}
+
+_DAILY = re.compile(r"daily ([01]\d|2[0-3]):([0-5]\d)")
+_HINT = (
+    "write 'immediate', 'daily HH:MM' as in 'daily 22:00', or 'periodic' with one of "
+    + ", ".join(PERIODS_MINUTES)
+)
+
+
+class ScheduleKind(StrEnum):
+    """How the moments of a schedule are found."""
+
+    IMMEDIATE = "immediate"
+    PERIODIC = "periodic"
+    DAILY = "daily"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A parsed schedule. ``minutes`` is the period, or the minute of the day of a daily one."""
+
+    kind: ScheduleKind
+    minutes: int = 0
+
+    def __str__(self) -> str:
+        """Write it the one way that definitions store and compare."""
+        match self.kind:
+            case ScheduleKind.IMMEDIATE:
+                return "immediate"
+            case ScheduleKind.DAILY:
+                return f"daily {self.minutes // 60:02d}:{self.minutes % 60:02d}"
+            case ScheduleKind.PERIODIC:
+                text = next(text for text, n in PERIODS_MINUTES.items() if n == self.minutes)
+                return f"periodic {text}"
+
+
+def parse_schedule(text: str) -> Schedule:
+    """Read a schedule; spaces between its words do not matter."""
+    words = " ".join(text.split())
+    if words == "immediate":
+        return Schedule(kind=ScheduleKind.IMMEDIATE)
+    if match := _DAILY.fullmatch(words):
+        minute = int(match.group(1)) * 60 + int(match.group(2))
+        return Schedule(kind=ScheduleKind.DAILY, minutes=minute)
+    period = PERIODS_MINUTES.get(words.removeprefix("periodic "))
+    if words.startswith("periodic ") and period is not None:
+        return Schedule(kind=ScheduleKind.PERIODIC, minutes=period)
+    raise InputError("it is not a schedule", hint=_HINT)
