@@ -1,0 +1,36 @@
+#!/bin/sh
+# All checks of the code, every one of them run whatever the others say, and a verdict at the end.
+set -u
+cd "$(dirname "$0")/.."
+bin=${VENV:-.venv}/bin
+verdict=
+failed=0
+
+run() {
+    title=$1
+    shift
+    echo "== $title"
+    if "$@"; then
+        verdict="$verdict
+  passed  $title"
+    else
+        failed=1
+        verdict="$verdict
+  FAILED  $title"
+    fi
+}
+
+typed=
+for folder in core proxy tests benchmarks examples; do
+    [ -z "$(find "$folder" -name '*.py' 2>/dev/null | head -n 1)" ] || typed="$typed $folder"
+done
+
+run "format" "$bin/python" -m ruff format --check .
+run "lint" "$bin/python" -m ruff check .
+# shellcheck disable=SC2086  # A list of folders.
+run "types" "$bin/python" -m mypy $typed
+run "layers" "$bin/lint-imports" --no-logo
+run "rules about the code" "$bin/python" -m pytest -q tests/architecture
+"$bin/python" -m tests.architecture.sizes
+echo "== check:$verdict"
+exit "$failed"

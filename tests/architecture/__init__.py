@@ -1,0 +1,1 @@
+"""Tests about the code: layers, names, sizes, packaging, documents."""
