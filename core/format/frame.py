@@ -58,24 +58,23 @@ class FrameEncoder:
     def __init__(self, level: int, size: int) -> None:
         """Begin a frame."""
         self._size = size
+        self._left_size = size
         self._stream = _compressor(level).compressobj(size=size)
 
     def update(self, content: Bytes) -> bytes:
         """Take the next content and return the bytes of the frame that are ready."""
-        try:
-            return self._stream.compress(content)
-        except zstandard.ZstdError as error:
-            raise self._wrong_size() from error
+        self._left_size -= len(content)
+        self._check(is_as_announced=self._left_size >= 0)
+        return self._stream.compress(content)
 
     def finish(self) -> bytes:
         """Return the last bytes; content of another size than announced is an error."""
-        try:
-            return self._stream.flush()
-        except zstandard.ZstdError as error:
-            raise self._wrong_size() from error
+        self._check(is_as_announced=self._left_size == 0)
+        return self._stream.flush()
 
-    def _wrong_size(self) -> IntegrityError:
-        return IntegrityError(f"the content is not the announced {self._size} bytes long")
+    def _check(self, *, is_as_announced: bool) -> None:
+        if not is_as_announced:
+            raise IntegrityError(f"the content is not the announced {self._size} bytes long")
 
 
 class FrameDecoder:
