@@ -16,6 +16,8 @@ BLOB_SIZE_MAX = 8 * MIB
 # Whole blobs are compressed together up to this size: solid frames are 13 % smaller than single
 # small blobs, and one blob still costs one range read of about a megabyte.
 FRAME_SIZE_TARGET = 4 * MIB
+# Very small blobs: a frame's table must stay small beside a pack's.
+FRAME_BLOBS_MAX = 16_384
 # What a reader accepts: a frame is either within the target or one blob.
 FRAME_SIZE_MAX = BLOB_SIZE_MAX
 # A frame's compressed size can exceed its content only by zstd's own bound (content / 256 + 64 KiB
@@ -37,10 +39,10 @@ BATCH_BLOBS_MAX = 1_048_576
 # A session grows its batches rather than pass this: the fan-out services list them.
 SESSION_BATCHES_MAX = 10_000
 # Small sessions still feed every core of a local pool; below this a batch makes too small packs.
-BATCH_SIZE_MIN = 1 * GIB
+BATCH_SIZE_MIN = 512 * MIB
 
 # Blob rows that one plan range holds; keeps one anti-join inside a function's memory.
-RANGE_BLOBS_TARGET = 4 * MIB
+RANGE_BLOBS_TARGET = 1 * MIB
 
 # Index and layer objects: one comfortable GET, one Parquet file for DuckDB.
 TABLE_OBJECT_SIZE_MAX = 256 * MIB
@@ -77,6 +79,7 @@ ZSTD_LEVEL_DEFAULT = 3
 assert FRAME_SIZE_TARGET <= FRAME_SIZE_MAX
 assert BLOB_SIZE_MAX <= FRAME_SIZE_MAX
 assert PACK_BLOBS_MAX * TABLE_OF_CONTENTS_ENTRY_SIZE + KIB <= TABLE_OF_CONTENTS_SIZE_MAX
+assert FRAME_BLOBS_MAX <= PACK_BLOBS_MAX
 assert PACK_SIZE_MAX >= 4 * FRAME_STORED_SIZE_MAX
 assert BATCH_SIZE_MIN <= BATCH_SIZE_MAX
 assert BATCH_SIZE_MAX > BLOB_SIZE_MAX

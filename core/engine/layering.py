@@ -31,7 +31,7 @@ def extend_layers(
     layer_tables.create_layers(workspace, "merged_layers", merged)
     place = len(merged)
     workspace.run(
-        f"""create or replace temp table stacked as
+        f"""create or replace table stacked as
         select {ITEM_COLUMNS}, l from merged_layers
         union all select {ITEM_COLUMNS}, {place} as l from {new_rows}"""
     )

@@ -78,7 +78,7 @@ class Tables:
         # Half of the bound: a row that straddles a cut then never carries a piece past it.
         cut = f"((sum({row_size}) over (order by {order})) // {TABLE_OBJECT_SIZE_MAX // 2})"
         self.workspace.run(
-            f"create or replace temp table cut as select *, {cut}::BIGINT as piece from {relation}"
+            f"create or replace table cut as select *, {cut}::BIGINT as piece from {relation}"
         )
         pieces = [row[0] for row in self.workspace.rows("select distinct piece from cut order by 1")]
         stored = tuple(

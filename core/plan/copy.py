@@ -32,7 +32,7 @@ def batch_limits(blob_count: int, content_size: int) -> BatchLimits:
     one; very large sessions get larger ones, so that there are never too many. Groups straddle
     cuts, which can waste up to half a batch, hence the factor of two.
     """
-    share = content_size // 8
+    share = content_size // 4
     size = min(max(share, limits.BATCH_SIZE_MIN), limits.BATCH_SIZE_MAX)
     least_size = 2 * -(-content_size // limits.SESSION_BATCHES_MAX)
     least_count = 2 * -(-blob_count // limits.SESSION_BATCHES_MAX)

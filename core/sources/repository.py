@@ -84,28 +84,21 @@ class Repository:
         """Undo ``seal_object``, looking once for newer keys before calling it damage."""
         if self._keys is None:
             return stored
-        return self._with_keys(
-            lambda keys: seal.open_sealed(keys, self.context(name), stored), name
-        )
+        return self._with_keys(lambda keys: seal.open_sealed(keys, self.context(name), stored))
 
     def open_header(self, name: str, header: bytes) -> seal.Opener:
         """Open a seal's header for random access. Only for encrypted repositories."""
-        return self._with_keys(
-            lambda keys: seal.Opener.open_header(keys, self.context(name), header), name
-        )
+        return self._with_keys(lambda keys: seal.open_header(keys, self.context(name), header))
 
-    def _with_keys(self, attempt: Callable[[tuple[bytes, ...]], T], name: str) -> T:
+    def _with_keys(self, attempt: Callable[[tuple[bytes, ...]], T]) -> T:
         assert self._keys is not None
         try:
             return attempt(self._keys.ring.newest_first)
-        except IntegrityError as error:
+        except IntegrityError:
             # Another process may have rotated the keys since we opened them.
             if not self._refresh_keys():
-                raise IntegrityError(f"{name}: {error.message}") from error
-        try:
-            return attempt(self._keys.ring.newest_first)
-        except IntegrityError as error:
-            raise IntegrityError(f"{name}: {error.message}") from error
+                raise
+        return attempt(self._keys.ring.newest_first)
 
     def _refresh_keys(self) -> bool:
         assert self._keys is not None
@@ -306,10 +299,7 @@ class PackReader:
             return self._store.get_range(self.name, offset, length)
         where = seal.stored_range(offset, length, self._size)
         stored = self._store.get_range(self.name, where.offset, where.length)
-        try:
-            plain = self._opener.open_chunks(where.first_chunk, stored, is_end=where.is_end)
-        except IntegrityError as error:
-            raise IntegrityError(f"{self.name}: {error.message}") from error
+        plain = self._opener.open_chunks(where.first_chunk, stored, is_end=where.is_end)
         return plain[where.skip : where.skip + length]
 
     def read_frame(self, frame_offset: int, frame_length: int) -> bytes:

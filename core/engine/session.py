@@ -1,0 +1,149 @@
+"""A copy session's identity and standing: claims, markers, stops, voids.
+
+Standing is never stored: it follows from which objects exist. The create-only put of the
+record's name is the sole arbiter between published and failed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from core import ids
+from core.engine import state
+from core.errors import ConflictError, NotFoundError
+from core.format import names
+from core.ids import JobId, PointId, SessionId
+from core.model import Claim, JobDefinition, SessionKind
+from core.sources.repository import Repository
+from core.stores.store import Store
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySession:
+    """A session at work: where it copies from and to, under which claim and definition."""
+
+    target: Repository
+    source: Repository
+    claim: Claim
+    definition: JobDefinition
+
+    @property
+    def id(self) -> SessionId:
+        """The session's id."""
+        return self.claim.session_id
+
+
+def claim_point(
+    target: Repository, definition: JobDefinition, point: PointId, clock: Clock
+) -> Claim:
+    """Return the claim of the session that copies ``point``: an existing one, or ours.
+
+    The number grows only after a void, so a job publishes a point once however many runs there
+    are. The open session's marker repeats the claim; a joiner makes it if it is missing.
+    """
+    ordinal = 0
+    while True:
+        claim = target.adopt_value(
+            names.claim(definition.job_id, point, ordinal),
+            _new_claim(definition, point, ordinal, clock),
+        )
+        standing = record_size(target.store, claim.record_name)
+        if standing == 0:
+            ordinal += 1
+            continue
+        if standing is None:
+            open_session(target, claim)
+        return claim
+
+
+def _new_claim(definition: JobDefinition, point: PointId, ordinal: int, clock: Clock) -> Claim:
+    session_id = ids.new_session_id()
+    time, _ = ids.parse_point_id(point)
+    return Claim(
+        session_id=session_id,
+        kind=SessionKind.COPY,
+        job_id=definition.job_id,
+        job_version=definition.version,
+        source_id=definition.source_id,
+        source_point=point,
+        record_name=names.record(definition.source_id, time, session_id),
+        ordinal=ordinal,
+        claimed=ids.format_time(clock()),
+    )
+
+
+def record_size(store: Store, record_name: str) -> int | None:
+    """Return the stored size of a record: None while it does not exist, 0 when it is void."""
+    try:
+        return store.head(record_name).size
+    except NotFoundError:
+        return None
+
+
+def open_session(target: Repository, claim: Claim) -> None:
+    """Make the marker that keeps a session's packs from being pruned, if it is missing."""
+    target.adopt_value(names.open_session(claim.session_id), claim)
+
+
+def close_session(target: Repository, session_id: SessionId) -> None:
+    """Remove the marker, once the record exists or is void."""
+    target.store.delete([names.open_session(session_id)])
+
+
+def void_session(target: Repository, claim: Claim, report: state.Report) -> bool:
+    """Fail a session for ever; False when its point was published first."""
+    target.adopt_value(state.report_name(claim.session_id), report)
+    try:
+        target.store.put(claim.record_name, b"")
+    except ConflictError:
+        if record_size(target.store, claim.record_name):
+            close_session(target, claim.session_id)
+            return False
+    close_session(target, claim.session_id)
+    return True
+
+
+def read_claims(target: Repository, job_id: JobId) -> list[Claim]:
+    """Read all claims of a job, oldest point first."""
+    heads = list(target.store.list(names.claims(job_id)))
+    claims = [target.read_value(Claim, head.name) for head in heads]
+    return sorted(claims, key=lambda claim: (claim.source_point, claim.ordinal))
+
+
+def is_stopped(store: Store, session_id: SessionId) -> bool:
+    """Say whether an order to stop stands."""
+    return _stop_count(store, session_id) > _resume_count(store, session_id)
+
+
+def stop(store: Store, session_id: SessionId) -> None:
+    """Order a session to stop; whoever runs it notices between packs."""
+    _order(store, state.stop_name(session_id, _resume_count(store, session_id)))
+
+
+def resume(store: Store, session_id: SessionId) -> None:
+    """Lift the orders to stop."""
+    for number in range(_resume_count(store, session_id), _stop_count(store, session_id)):
+        _order(store, state.resume_name(session_id, number))
+
+
+def _order(store: Store, name: str) -> None:
+    try:
+        store.put(name, b"")
+    except ConflictError:
+        # Somebody else gave the same order at the same moment.
+        return
+
+
+def _stop_count(store: Store, session_id: SessionId) -> int:
+    return sum(1 for _ in store.list(names.session(session_id, "stops/")))
+
+
+def _resume_count(store: Store, session_id: SessionId) -> int:
+    return sum(1 for _ in store.list(names.session(session_id, "resumes/")))

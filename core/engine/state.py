@@ -1,0 +1,163 @@
+"""A session's working objects: what its steps leave for each other, all create-only.
+
+Everything is named below ``sessions/<session id>/``. Steps pass names and counts; these values
+carry no item names and no blob lists.
+"""
+
+from dataclasses import dataclass, field
+
+from core.format import names
+from core.ids import SessionId
+from core.model import StageSeconds, TableObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What a plan stands on, fixed first: every rerun and joiner plans from this.
+
+    ``parent`` is the name of the target's newest record of the source, empty without one.
+    ``floor`` is the retention floor in nanoseconds. ``parts`` are parts of other sessions whose
+    packs may be reused; ``excluded`` are the packs, as (session, pack), whose rows do not count.
+    """
+
+    parent: str
+    floor: int
+    index: tuple[str, ...]
+    parts: tuple[str, ...]
+    excluded: tuple[tuple[str, str], ...]
+    allow_damaged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """The rows that the new point adds to its parent, with the source's blob ids.
+
+    ``full`` says that there was no parent to build on or that the two were compared whole.
+    """
+
+    objects: tuple[TableObject, ...]
+    row_count: int
+    removed_count: int
+    range_count: int
+    is_full: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedBatch:
+    """One batch: its table, its blobs and their content bytes."""
+
+    table: TableObject
+    blob_count: int
+    content_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A finished plan. ``ranges`` hold the reused rows and the new blobs by id range."""
+
+    delta: Delta
+    ranges: tuple[TableObject, ...]
+    batches: tuple[PlannedBatch, ...]
+    reused_blob_count: int
+    new_blob_count: int
+    new_content_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """What repacking moved: packs, blobs, content bytes, stored bytes, and the stages' time."""
+
+    pack_count: int = 0
+    blob_count: int = 0
+    content_size: int = 0
+    stored_size: int = 0
+    stages: StageSeconds = field(default_factory=StageSeconds)
+
+    def plus(self, other: "Transfer") -> "Transfer":
+        """Add what another call moved."""
+        return Transfer(
+            pack_count=self.pack_count + other.pack_count,
+            blob_count=self.blob_count + other.blob_count,
+            content_size=self.content_size + other.content_size,
+            stored_size=self.stored_size + other.stored_size,
+            stages=self.stages.plus(other.stages),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a session by one runner, whether it came to the end or not.
+
+    ``runner`` is who repacked (``local``) and ``runner_reason`` why. ``outcome`` is a status or
+    an error's message. Times are moments as ids write them; ``seconds`` is the wall time.
+    """
+
+    runner: str
+    runner_reason: str
+    started: str
+    ended: str
+    seconds: float
+    outcome: str
+    transfer: Transfer
+    log: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedItem:
+    """An item of the source that could not be copied; the path is hex."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Why a session failed, written before its record's name is made void."""
+
+    reasons: tuple[str, ...]
+    items: tuple[DamagedItem, ...] = ()
+
+
+def base_name(session_id: SessionId) -> str:
+    """Name what the plan stands on."""
+    return names.session(session_id, "base.json")
+
+
+def delta_name(session_id: SessionId) -> str:
+    """Name the description of the delta."""
+    return names.session(session_id, "delta.json")
+
+
+def delta_table_name(session_id: SessionId, number: int) -> str:
+    """Name one table of the delta."""
+    return names.session(session_id, f"delta-{number}.parquet")
+
+
+def range_name(session_id: SessionId, number: int) -> str:
+    """Name the result of one id range."""
+    return names.session(session_id, f"ranges/{number:05d}.parquet")
+
+
+def plan_name(session_id: SessionId) -> str:
+    """Name the finished plan."""
+    return names.session(session_id, "plan.json")
+
+
+def report_name(session_id: SessionId) -> str:
+    """Name the report of a failed session."""
+    return names.session(session_id, "report.json")
+
+
+def attempts_prefix(session_id: SessionId) -> str:
+    """Return the prefix of a session's attempts."""
+    return names.session(session_id, "attempts/")
+
+
+def stop_name(session_id: SessionId, number: int) -> str:
+    """Name the ``number``-th order to stop."""
+    return names.session(session_id, f"stops/{number}")
+
+
+def resume_name(session_id: SessionId, number: int) -> str:
+    """Name the order that lifts the ``number``-th stop."""
+    return names.session(session_id, f"resumes/{number}")

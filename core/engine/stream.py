@@ -1,0 +1,196 @@
+"""From a batch's rows to compressed frames: fetched in parallel, checked, compressed, in order.
+
+A frame is cut from the planned lengths before its blobs are read, so the stages need not wait
+for each other: runs of blobs are fetched by many threads, frames are compressed by one thread a
+core, and the caller takes them in order. The content in flight is bounded.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from core import ids, limits
+from core.errors import IntegrityError, NotFoundError
+from core.format import frame
+from core.format.pack import FrameBlob
+from core.ids import BlobId, Digest
+
+MISSING = "missing"
+DAMAGED = "damaged"
+
+_RUN_COUNT = 16
+_RUN_SIZE = limits.MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A row of a batch: its place, the packed blob's id, the source's id, the content's length."""
+
+    ordinal: int
+    id: BlobId
+    source_id: bytes
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A blob's content and digest, or what was wrong with it."""
+
+    wanted: Wanted
+    content: bytes
+    digest: Digest
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyFrame:
+    """A frame to be packed: consecutive ordinals from ``first`` up to before ``end``.
+
+    ``blobs`` and ``ordinals`` go together; ``faults`` are the rows that could not be had.
+    ``compressed`` is empty when none could.
+    """
+
+    first: int
+    end: int
+    compressed: bytes
+    blobs: tuple[FrameBlob, ...]
+    ordinals: tuple[int, ...]
+    faults: tuple[tuple[int, str, BlobId], ...]
+    content_size: int
+    fetch_seconds: float
+    compress_seconds: float
+
+
+@dataclass(slots=True)
+class _Frame:
+    wanted: list[Wanted] = field(default_factory=list)
+    size: int = 0
+
+
+def cut_frames(rows: Iterable[Wanted], frame_size: int) -> Iterator[list[Wanted]]:
+    """Cut rows into frames.
+
+    A frame closes before the blob that would take it past ``frame_size`` (a larger blob is
+    alone) or past ``FRAME_BLOBS_MAX``.
+    """
+    current = _Frame()
+    for row in rows:
+        is_full = (
+            current.size + row.length > frame_size
+            or len(current.wanted) >= limits.FRAME_BLOBS_MAX
+        )
+        if current.wanted and is_full:
+            yield current.wanted
+            current = _Frame()
+        current.wanted.append(row)
+        current.size += row.length
+    if current.wanted:
+        yield current.wanted
+
+
+def cut_runs(wanted: list[Wanted]) -> Iterator[list[Wanted]]:
+    """Cut a frame's rows into what one fetching thread reads in one go."""
+    run: list[Wanted] = []
+    size = 0
+    for row in wanted:
+        if run and (len(run) >= _RUN_COUNT or size + row.length > _RUN_SIZE):
+            yield run
+            run, size = [], 0
+        run.append(row)
+        size += row.length
+    if run:
+        yield run
+
+
+class FrameStream:
+    """Iterate to get the batch's frames in order; close it to stop early."""
+
+    def __init__(
+        self,
+        rows: Iterable[Wanted],
+        read_blob: Callable[[bytes], bytes],
+        *,
+        has_content_ids: bool,
+        frame_size: int,
+        level: int,
+    ) -> None:
+        """``has_content_ids`` says that the source's ids are the digests (unencrypted source)."""
+        self._frames = cut_frames(rows, frame_size)
+        self._read_blob = read_blob
+        self._has_content_ids = has_content_ids
+        self._level = level
+        self._fetchers = ThreadPoolExecutor(limits.FETCH_THREADS, "fetch")
+        self._compressors = ThreadPoolExecutor(os.cpu_count() or 1, "compress")
+        self._pending: deque[tuple[int, Future[ReadyFrame]]] = deque()
+        self._size_in_flight = 0
+        self._is_closed = False
+
+    def __iter__(self) -> Iterator[ReadyFrame]:
+        """Yield frames in the order of the rows; an error of a fetch is raised here."""
+        self._fill()
+        while self._pending:
+            size, future = self._pending.popleft()
+            ready = future.result()
+            self._size_in_flight -= size
+            self._fill()
+            yield ready
+
+    def close(self) -> None:
+        """Stop fetching. What is under way ends by itself within one blob."""
+        self._is_closed = True
+        self._compressors.shutdown(wait=False, cancel_futures=True)
+        self._fetchers.shutdown(wait=True, cancel_futures=True)
+        self._compressors.shutdown(wait=True)
+
+    def _fill(self) -> None:
+        while self._size_in_flight < limits.FETCH_BYTES_IN_FLIGHT_MAX:
+            wanted = next(self._frames, None)
+            if wanted is None:
+                return
+            size = sum(row.length for row in wanted)
+            runs = [self._fetchers.submit(self._fetch_run, run) for run in cut_runs(wanted)]
+            future = self._compressors.submit(self._compress, wanted, runs)
+            self._pending.append((size, future))
+            self._size_in_flight += size
+
+    def _fetch_run(self, run: list[Wanted]) -> list[Fetched]:
+        return [] if self._is_closed else [self._fetch(row) for row in run]
+
+    def _fetch(self, row: Wanted) -> Fetched:
+        try:
+            content = self._read_blob(row.source_id)
+        except NotFoundError:
+            return Fetched(row, b"", Digest(b""), MISSING)
+        except IntegrityError:
+            return Fetched(row, b"", Digest(b""), DAMAGED)
+        if len(content) != row.length:
+            return Fetched(row, b"", Digest(b""), DAMAGED)
+        # Reading has checked the content against an id that is its digest; another must be taken.
+        known = self._has_content_ids
+        return Fetched(
+            row, content, Digest(row.source_id) if known else ids.content_digest(content)
+        )
+
+    def _compress(self, wanted: list[Wanted], runs: list[Future[list[Fetched]]]) -> ReadyFrame:
+        started = time.monotonic()
+        fetched = [blob for run in runs for blob in run.result()]
+        arrived = time.monotonic()
+        good = [blob for blob in fetched if not blob.fault]
+        content = b"".join([blob.content for blob in good])
+        compressed = frame.encode_frame(content, self._level) if good else b""
+        return ReadyFrame(
+            first=wanted[0].ordinal,
+            end=wanted[-1].ordinal + 1,
+            compressed=compressed,
+            blobs=tuple(
+                FrameBlob(id=b.wanted.id, digest=b.digest, length=b.wanted.length) for b in good
+            ),
+            ordinals=tuple(b.wanted.ordinal for b in good),
+            faults=tuple((b.wanted.ordinal, b.fault, b.wanted.id) for b in fetched if b.fault),
+            content_size=len(content),
+            fetch_seconds=arrived - started,
+            compress_seconds=time.monotonic() - arrived,
+        )
