@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from core.errors import InputError
+from core.limits import PATH_COMPONENT_SIZE_MAX
 
 _NAME = re.compile(r"[A-Za-z0-9._=+~@-]+(/[A-Za-z0-9._=+~@-]+)*")
 NAME_SIZE_MAX = 900
@@ -87,5 +88,11 @@ def check_name(name: str) -> None:
     """Refuse a name that some store could not hold or that would leave the root."""
     if not _NAME.fullmatch(name) or len(name) > NAME_SIZE_MAX:
         raise InputError(f"{name!r} cannot be the name of an object")
-    if any(part in {".", ".."} for part in name.split("/")):
+    parts = name.split("/")
+    if "." in parts or ".." in parts:
         raise InputError(f"{name!r} cannot be the name of an object: it has a '.' or '..' part")
+    if max(map(len, parts)) > PATH_COMPONENT_SIZE_MAX:
+        raise InputError(
+            f"{name!r} cannot be the name of an object: a part of it is longer than"
+            f" {PATH_COMPONENT_SIZE_MAX} characters"
+        )
