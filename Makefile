@@ -1,7 +1,6 @@
 # Everything a newcomer, a developer and the CI run. `make` alone lists it.
 
-VENV ?= .venv
-export VENV PYTHON
+export PYTHON
 
 .DEFAULT_GOAL := help
 # The targets build on one environment and share caches; each uses the cores by itself.
@@ -23,18 +22,18 @@ test: setup ## Everything that CI runs: check, then the whole test suite
 	@sh scripts/test.sh
 
 demo: setup ## Back up a real tree, copy it into an encrypted vault, restore and compare; 3 minutes
-	@$(VENV)/bin/python examples/demo.py $(ARGS)
+	@.venv/bin/python examples/demo.py $(ARGS)
 
 mutants: setup ## Break every invariant once and see its test fail
-	@$(VENV)/bin/python -m tests.mutants $(ARGS)
+	@.venv/bin/python -m tests.mutants $(ARGS)
 
 bench: setup ## Measure against restic and tar | zstd | age
-	@$(VENV)/bin/python -m benchmarks $(ARGS)
+	@.venv/bin/python -m benchmarks $(ARGS)
 
 lock: setup ## Write constraints.txt anew from the ranges in pyproject.toml
 	@sh scripts/lock.sh
 
 clean: ## Remove .venv and everything else that is made here
-	rm -rf $(VENV) build dist .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,6 @@
 # All checks of the code, every one of them run whatever the others say, and a verdict at the end.
 set -u
 cd "$(dirname "$0")/.."
-bin=${VENV:-.venv}/bin
 verdict=
 failed=0
 
@@ -25,12 +24,12 @@ for folder in core proxy tests benchmarks examples; do
     [ -z "$(find "$folder" -name '*.py' 2>/dev/null | head -n 1)" ] || typed="$typed $folder"
 done
 
-run "format" "$bin/python" -m ruff format --check .
-run "lint" "$bin/python" -m ruff check .
+run "format" .venv/bin/python -m ruff format --check .
+run "lint" .venv/bin/python -m ruff check .
 # shellcheck disable=SC2086  # A list of folders.
-run "types" "$bin/python" -m mypy $typed
-run "layers" "$bin/lint-imports" --no-logo
-run "rules about the code" "$bin/python" -m pytest -q tests/architecture
-"$bin/python" -m tests.architecture.sizes
+run "types" .venv/bin/python -m mypy $typed
+run "layers" .venv/bin/lint-imports --no-logo
+run "rules about the code" .venv/bin/python -m pytest -q tests/architecture
+.venv/bin/python -m tests.architecture.sizes
 echo "== check:$verdict"
 exit "$failed"

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
-venv=${VENV:-.venv}
+venv=.venv
 stamp=$venv/made-from
 oldest=3.11
 
@@ -88,26 +88,18 @@ fail_no_python() {
         "Or name one that PATH does not have: make setup PYTHON=/path/to/python$oldest"
 }
 
-# What the environment is made from, as a text: when it changes, the environment is made anew.
-# The folder is part of it, because the environment's programs name it: a moved tree is repaired.
-fingerprint() {
-    pwd
-    version_of "$venv/bin/python"
-    cksum pyproject.toml constraints.txt scripts/setup.sh
-}
+# What the environment is made from, as a text: when it changes, so does the environment.
+fingerprint() { cksum pyproject.toml constraints.txt scripts/setup.sh; }
 
-is_up_to_date() {
-    [ -f "$stamp" ] && [ -x "$venv/bin/python" ] || return 1
-    [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(version_of "$venv/bin/python")" ] || return 1
-    fingerprint | cmp -s - "$stamp"
-}
-
-# Say whether the environment only needs other packages, rather than making from nothing.
+# Say whether the environment that is there is the one wanted. Where the tree has been moved it is
+# not, since the programs in it name the folder.
 is_usable() {
     [ -x "$venv/bin/python" ] && is_new_enough "$venv/bin/python" || return 1
-    [ "$(version_of "$venv/bin/python")" = "$(version_of "$python")" ] || return 1
-    "$venv/bin/python" -m pip --version >/dev/null 2>&1
+    [ "$(cat "$venv/folder" 2>/dev/null)" = "$(pwd)" ] || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(version_of "$venv/bin/python")" ]
 }
+
+is_up_to_date() { is_usable && fingerprint | cmp -s - "$stamp"; }
 
 install() {
     # Neither a prefix, a user folder nor an environment of the caller may catch the packages.
@@ -119,17 +111,21 @@ install() {
 }
 
 is_up_to_date && exit 0
-find_python
-path=$(command -v "$python")
+if is_usable && "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    python=$venv/bin/python
+else
+    find_python
+fi
 count=$(grep -c '^[A-Za-z]' constraints.txt)
-say "Python $(version_of "$python") at $path"
+say "Python $(version_of "$python") at $(command -v "$python")"
 say "installing into $(pwd)/$venv, and nowhere else, up to $count packages in the versions that"
 say "constraints.txt names (about 300 MB, a minute) and Coldhaul itself, as a link to this tree"
-if ! is_usable; then
-    "$python" -m venv --clear "$venv" ||
-        fail "$path could not make the environment $venv; its message is above."
-fi
 rm -f "$stamp"
+if [ "$python" != "$venv/bin/python" ]; then
+    "$python" -m venv --clear "$venv" ||
+        fail "$(command -v "$python") could not make the environment $venv; its message is above."
+    pwd >"$venv/folder"
+fi
 # First what builds Coldhaul: without isolation the build takes the pinned versions as well.
 install hatchling editables
 install --no-build-isolation --editable '.[dev]'

@@ -4,7 +4,6 @@
 set -u
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
-python=${VENV:-.venv}/bin/python
 
 # Tests prove with the zstd command that our packs need none of our code to be read.
 if ! command -v zstd >/dev/null 2>&1; then
@@ -20,7 +19,7 @@ checked=$?
 [ "$checked" = 0 ] || echo "== test: check failed, see above; the tests are run all the same"
 echo "== tests"
 # Tests marked as one xdist_group share a worker, in order.
-"$python" -m pytest -n "${WORKERS:-2}" --dist loadgroup
+.venv/bin/python -m pytest -n "${WORKERS:-2}" --dist loadgroup
 tested=$?
 [ "$checked" = 0 ] || exit "$checked"
 exit "$tested"
