@@ -1,0 +1,106 @@
+"""What a plan stands on: the parent, and which packs count."""
+
+from collections.abc import Iterator
+
+from core.catalog import index as index_tables
+from core.catalog.tables import INDEX_COLUMNS
+from core.catalog.workspace import quote, quote_all
+from core.engine.points import list_points, visible_floor
+from core.engine.session import CopySession
+from core.engine.state import Base
+from core.engine.tables import Tables
+from core.format import names
+from core.ids import is_hex_id
+from core.sources.repository import Repository
+
+
+def find_base(session: CopySession, tables: Tables) -> Base:
+    """Look at the target, in the order in which nothing can slip through.
+
+    Called after the open session's marker exists: whatever a prune condemns later waits for
+    this session. Condemned first, then packs, then the index: a pack that goes meanwhile is
+    either seen as condemned or was not needed by anything the index has.
+    """
+    target = session.target
+    condemned = target.list_marked(names.CONDEMNED)
+    damaged = target.list_marked(names.DAMAGED)
+    _create_listed(tables, condemned | damaged)
+    index = tuple(
+        head.name for head in target.store.list(names.INDEX) if head.name not in condemned
+    )
+    parts = tuple(_reusable_parts(target, session))
+    points = list_points(target, session.claim.source_id)
+    older = [point for point in points if point.point[:22] < session.claim.source_point[:22]]
+    return Base(
+        parent=older[-1].name if older else "",
+        floor=visible_floor(target),
+        index=index,
+        parts=parts,
+        excluded=tuple(_excluded(tables, index, parts)),
+        allow_damaged=session.definition.allow_damaged,
+    )
+
+
+def _create_listed(tables: Tables, unusable: set[str]) -> None:
+    """Create the table ``listed`` of the packs of content that are there and count."""
+    path = tables.workspace.new_path("listed", ".csv")
+    with path.open("w") as file:
+        for head in tables.repository.store.list(names.PACKS):
+            place = head.name.removeprefix(names.PACKS).split("/")
+            is_content = len(place) == 2 and all(is_hex_id(part) for part in place)
+            if is_content and head.name not in unusable:
+                file.write(f"{place[0]},{place[1]},{head.size}\n")
+    tables.workspace.run(
+        f"""create table listed as select * from read_csv({quote(path)}, header=false,
+        auto_detect=false, columns={{'session': 'VARCHAR', 'pack': 'VARCHAR',
+        'pack_size': 'BIGINT'}})"""
+    )
+
+
+def _reusable_parts(target: Repository, session: CopySession) -> Iterator[str]:
+    """Yield the parts of other sessions, open or void: their finished packs need no repeating.
+
+    A published session's packs are in the index already.
+    """
+    published = {
+        record.point.split("-", 1)[1] for record in target.list_records() if not record.is_void
+    }
+    for head in target.store.list(names.SESSIONS):
+        parts = head.name.removeprefix(names.SESSIONS).split("/")
+        is_part = len(parts) == 3 and parts[1] == "parts"
+        if is_part and parts[0] != session.id and parts[0] not in published:
+            yield head.name
+
+
+def _excluded(
+    tables: Tables, index: tuple[str, ...], parts: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    _create_known(tables, index, parts)
+    yield from tables.workspace.rows(
+        """select distinct session, pack from known k
+        anti join listed using (session, pack, pack_size) order by all"""
+    )
+    tables.workspace.run("drop view known")
+
+
+def _create_known(tables: Tables, index: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    """Create the view ``known``: index rows with their ``origin``, ``index`` or ``part``."""
+    selects = []
+    if index:
+        files = quote_all([tables.fetch(name) for name in index])
+        selects.append(f"select {INDEX_COLUMNS}, 'index' as origin from read_parquet({files})")
+    if parts:
+        files = quote_all([tables.fetch(name) for name in parts])
+        selects.append(
+            f"select {INDEX_COLUMNS}, 'part' as origin from read_parquet({files}) where fault = ''"
+        )
+    if not selects:
+        index_tables.create_index(tables.workspace, "no_index", [])
+        selects.append("select *, 'index' as origin from no_index")
+    tables.workspace.run(f"create or replace view known as {' union all '.join(selects)}")
+
+
+def open_known(tables: Tables, base: Base) -> None:
+    """Create ``known`` and ``excluded`` as a base fixes them."""
+    _create_known(tables, base.index, base.parts)
+    index_tables.create_excluded(tables.workspace, "excluded", base.excluded)

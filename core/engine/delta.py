@@ -1,0 +1,152 @@
+"""What a point adds to its parent: which rows are new, changed or gone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.catalog import index as index_tables
+from core.catalog import layers as layer_tables
+from core.catalog.tables import ITEM_COLUMNS
+from core.catalog.workspace import quote_all
+from core.engine.points import open_visible, visible_floor
+from core.engine.session import CopySession
+from core.engine.state import Base
+from core.engine.tables import Tables
+from core.errors import IntegrityError, NotFoundError
+from core.format import names
+from core.ids import PointId, parse_point_id
+from core.model import Record, RetentionType
+from core.plan.copy import common_prefix
+from core.sources.repository import Repository
+
+# How many points may lie between the last copied one and this one before the two states are
+# compared whole instead of following the points one by one.
+_ANCESTORS_MAX = 1_000
+# Items of one month expire about together, so they are packed together.
+_EXPIRY_CLASS_NANOSECONDS = 30 * 24 * 3600 * 10**9
+
+DELTA_COLUMNS = f"row_no, {ITEM_COLUMNS}"
+
+
+def read_source_record(source: Repository, point: PointId) -> Record:
+    """Read the record of a source's own point."""
+    time, session_id = parse_point_id(point)
+    name = names.record(source.identity.id, time, session_id)
+    try:
+        return source.read_record(name)
+    except NotFoundError:
+        raise NotFoundError(
+            f"the source has no restore point {point} any more",
+            hint="Abandon this session ('coldhaul session abandon'); the next run takes the "
+            "newest point there is.",
+        ) from None
+
+
+def build_delta(session: CopySession, base: Base, tables: Tables, sources: Tables) -> bool:
+    """Create the table ``delta`` (row number and a layer's columns) with the source's blob ids.
+
+    Row numbers follow expiry class and path, the order in which blobs are packed. Return whether
+    the states were compared whole.
+    """
+    record = read_source_record(session.source, session.claim.source_point)
+    floor = max(base.floor, visible_floor(session.source))
+    sources.open_point(record, "source_layers")
+    visible = layer_tables.visible_sql("source_layers", floor)
+    parent = session.target.read_record(base.parent) if base.parent else None
+    is_full = True
+    if parent is None:
+        changed = visible
+    else:
+        target = open_visible(tables, parent, "target_layers")
+        shared = _shared_layers(session.source, parent, record)
+        is_full = shared == 0
+        changed = (
+            _difference(session, visible, target)
+            if is_full
+            else _following(visible, target, shared, floor)
+        )
+        changed = _with_lost(session, base, tables, changed, visible, target)
+    _create(tables, session, changed)
+    return is_full
+
+
+def _shared_layers(source: Repository, parent: Record, record: Record) -> int:
+    """Return how many layers the new point shares with its parent, if it descends from it.
+
+    Only then does what follows the shared layers tell the whole difference: every row that the
+    parent's later layers had has been merged into a later layer. A point of another line (two
+    backups that ran at once) may share layers and yet lack the parent's newer rows.
+    """
+    shared = common_prefix(parent.source_layers, record.layers)
+    if not shared:
+        return 0
+    current = record
+    for _ in range(_ANCESTORS_MAX):
+        if current.source_point == parent.source_point:
+            return shared
+        if current.parent is None:
+            return 0
+        try:
+            current = read_source_record(source, current.parent)
+        except NotFoundError:
+            return 0
+    return 0
+
+
+def _difference(session: CopySession, visible: str, target: str) -> str:
+    mapped = index_tables.mapped_list_sql(
+        "s.blobs", session.source.space, session.target.id_key
+    )
+    return layer_tables.difference_sql(visible, target, mapped)
+
+
+def _following(visible: str, target: str, shared: int, floor: int) -> str:
+    """Return the newest rows of the layers after the shared ones, and what must be redone."""
+    squashed = layer_tables.squashed_sql("source_layers", shared)
+    return f"""(select {ITEM_COLUMNS} from {squashed} where deleted or modified >= {floor}
+        union
+        select {ITEM_COLUMNS} from {visible} semi join
+            (select path from {target} where damaged) using (path))"""
+
+
+def _with_lost(
+    session: CopySession, base: Base, tables: Tables, changed: str, visible: str, target: str
+) -> str:
+    """Add the inherited rows whose blobs are only in packs that do not count any more."""
+    if not base.excluded:
+        return changed
+    usable = index_tables.usable_sql("known", "excluded")
+    tables.workspace.run(
+        f"""create table lost as select distinct path from
+        (select path, unnest(blobs) as id from {target}) n
+        anti join {usable} k using (id)"""
+    )
+    return f"""(select {ITEM_COLUMNS} from {changed} union
+        select {ITEM_COLUMNS} from {visible} semi join lost using (path))"""
+
+
+def _create(tables: Tables, session: CopySession, changed: str) -> None:
+    is_item_level = session.target.identity.retention_type is RetentionType.ITEM_LEVEL
+    expiry = f"modified // {_EXPIRY_CLASS_NANOSECONDS}" if is_item_level else "0"
+    tables.workspace.run(
+        f"""create table delta as
+        select row_number() over (order by {expiry}, path) - 1 as row_no, {ITEM_COLUMNS}
+        from {changed}"""
+    )
+    invalid = layer_tables.invalid_item_count(tables.workspace, "delta")
+    (count, paths) = tables.workspace.row("select count(*), count(distinct path) from delta")
+    if invalid or count != paths:
+        raise IntegrityError(
+            f"the source's layers contradict themselves: {invalid} items have another number of "
+            f"blobs than their size asks for, {count - paths} paths stand twice",
+            hint="'coldhaul verify' on the source names what is damaged.",
+        )
+
+
+def open_delta(tables: Tables, files: Sequence[Path]) -> None:
+    """Create the view ``delta`` over the files of what a plan has stored."""
+    if files:
+        relation = f"select {DELTA_COLUMNS} from read_parquet({quote_all(files)})"
+    else:
+        layer_tables.create_layers(tables.workspace, "no_layers", [])
+        relation = f"select 0::BIGINT as row_no, {ITEM_COLUMNS} from no_layers"
+    tables.workspace.run(f"create view delta as {relation}")

@@ -1,0 +1,339 @@
+"""Who may open a repository: slots and epochs, changed one keyset version at a time.
+
+A change is a new version, the old ones stay what they are. Version n is written beside the packs
+first and under ``keys/`` second. The first write, create-only, decides between two who change
+the keys at the same time; the second makes the version count. So a version that counts always
+has its copy beside the packs (I8), and no writer can meet an epoch that ``rebuild`` would miss.
+
+Whoever is stopped between the two leaves an orphan: a version beside the packs, newer than all
+under ``keys/``. The next change of keys **finishes** it before it begins, because the one who
+wrote it may be alive and about to do the same: each version then builds on the one before, and
+no epoch that anybody may have used is ever lost. Only an orphan that could not have come from
+such a change is ignored and its number passed over: one that does not open with this
+repository's key-encryption key, or that lacks an epoch of the version it should build on.
+
+The other way round, only the newest version under ``keys/`` gets a missing copy beside the packs.
+An older one may be half deleted: versions with a slot that the newest does not have are deleted,
+under ``keys/`` first, so that a removed passphrase opens nothing. That too is finished by the
+next change when it was stopped halfway.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
+from core.format import keyset, names
+from core.format.keyset import Keyset, KeyRing, PassphraseSlot, RecoverySlot, Slot
+from core.model import Identity
+from core.sources.repository import (
+    KeyAccess,
+    list_keyset_versions,
+    read_identity,
+    read_newest_keyset,
+    unlock,
+)
+from core.stores.store import Store
+
+FIRST_SLOT = "main"
+KEY_SIZE = 32
+
+_SLOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+# Somebody else was first so often only if two programs change keys in a loop.
+_ROUNDS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotView:
+    """A way in, as it may be shown: no secret, nothing wrapped."""
+
+    name: str
+    kind: str
+    is_usable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """The newest version that counts, opened, and what older versions have left over."""
+
+    keyset: Keyset
+    ring: KeyRing
+    free_version: int
+    gone_names: frozenset[str]
+
+
+# What a change makes of slots and ring; None when they are already as they should be.
+_Change = Callable[[_State], tuple[tuple[Slot, ...], KeyRing] | None]
+
+
+def create_keys(store: Store, identity: Identity, secret: str) -> KeyAccess:
+    """Write the first keyset, or finish what somebody began with the same passphrase."""
+    kek = keyset.new_kek()
+    first = Keyset(
+        version=1,
+        slots=(keyset.wrap_passphrase(kek, secret, FIRST_SLOT),),
+        sealed_keys=keyset.seal_key_ring(kek, keyset.new_key_ring(), identity.id, 1),
+    )
+    stored = keyset.encode_keyset(first)
+    try:
+        store.put(names.packed_keyset(1), stored)
+    except ConflictError:
+        stored = store.get(names.packed_keyset(1))
+    try:
+        access = unlock(keyset.decode_keyset(stored, 1), identity, secret, store.url)
+    except InputError:
+        raise ConflictError(
+            f"creating {store.url} was begun with another passphrase",
+            hint="Use the first one, or empty the place and start again.",
+        ) from None
+    _publish(store, 1, stored)
+    return access
+
+
+def list_keys(store: Store) -> tuple[SlotView, ...]:
+    """Return the slots of the newest keyset, in the order they were added. Needs no secret."""
+    return tuple(
+        SlotView(name=slot.name, kind=slot.kind, is_usable=_is_usable(slot))
+        for slot in _newest(store).slots
+    )
+
+
+def export_keyset(store: Store) -> bytes:
+    """Return the newest keyset as it is stored: with a secret it opens the repository's packs."""
+    return store.get(names.keyset(_newest(store).version))
+
+
+def add_passphrase(store: Store, secret: str, new_secret: str, name: str) -> None:
+    """Let a further passphrase open the repository; no data is encrypted anew (R9).
+
+    Adding what is there already is no error, so that a stopped run can be repeated; another slot
+    of this name is a ``ConflictError``.
+    """
+    _check_slot_name(name)
+    if not new_secret:
+        raise InputError("a passphrase must not be empty")
+    identity, access = _unlock(store, secret)
+    slot = keyset.wrap_passphrase(access.kek, new_secret, name)
+
+    def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
+        there = _slot_named(state.keyset, name)
+        if there is None:
+            return (*state.keyset.slots, slot), state.ring
+        if there == slot or keyset.unwrap(replace(state.keyset, slots=(there,)), new_secret):
+            return None
+        raise _name_taken(store, name)
+
+    _change_keys(store, identity, access.kek, change)
+
+
+def add_recovery(store: Store, secret: str, name: str) -> str:
+    """Add a recovery key and return its text, which is stored nowhere and cannot be had again."""
+    _check_slot_name(name)
+    identity, access = _unlock(store, secret)
+    text = keyset.new_recovery_key()
+    slot = keyset.wrap_recovery(access.kek, text, name)
+
+    def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
+        there = _slot_named(state.keyset, name)
+        if there == slot:
+            return None
+        if there is not None:
+            raise _name_taken(store, name)
+        return (*state.keyset.slots, slot), state.ring
+
+    _change_keys(store, identity, access.kek, change)
+    return text
+
+
+def remove_slot(store: Store, secret: str, name: str) -> None:
+    """Close a way in for good: no stored keyset opens with it any more.
+
+    The last usable slot stays (``ConflictError``); an unknown name is a ``NotFoundError``.
+    """
+    identity, access = _unlock(store, secret)
+    was_there = False
+
+    def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
+        nonlocal was_there
+        kept = tuple(slot for slot in state.keyset.slots if slot.name != name)
+        if len(kept) == len(state.keyset.slots):
+            # Gone since an earlier round, or since an earlier run that was stopped.
+            if was_there or name in state.gone_names:
+                return None
+            raise NotFoundError(
+                f"{store.url} has no key named {name!r}", hint="'coldhaul key list' shows them."
+            )
+        if not any(_is_usable(slot) for slot in kept):
+            raise ConflictError(
+                f"{name!r} is the last key that opens {store.url}", hint="Add another one first."
+            )
+        was_there = True
+        return kept, state.ring
+
+    _change_keys(store, identity, access.kek, change)
+
+
+def rotate_keys(store: Store, secret: str) -> int:
+    """Begin a new epoch: what is written from now on has a new key. Return their number.
+
+    Nothing stored is encrypted anew, and the key of blob ids stays.
+    """
+    identity, access = _unlock(store, secret)
+    epoch = secrets.token_bytes(KEY_SIZE)
+
+    def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
+        if epoch in state.ring.epochs:
+            return None
+        return state.keyset.slots, replace(state.ring, epochs=(*state.ring.epochs, epoch))
+
+    return len(_change_keys(store, identity, access.kek, change).ring.epochs)
+
+
+def _unlock(store: Store, secret: str) -> tuple[Identity, KeyAccess]:
+    """Finish what others left halfway, then open the newest keyset with the secret."""
+    identity = read_identity(store)
+    if not identity.is_encrypted:
+        raise InputError(f"{store.url} is not encrypted and has no keys")
+    access = unlock(_newest(store), identity, secret, store.url)
+    newest = _settle(store, identity, access.kek).keyset
+    if newest.version != access.version:
+        # An unfinished change may have been the removal of this very secret.
+        access = unlock(newest, identity, secret, store.url)
+    return identity, access
+
+
+def _change_keys(store: Store, identity: Identity, kek: bytes, change: _Change) -> _State:
+    """Write versions until the newest one is as ``change`` wants it; return what it became."""
+    for _ in range(_ROUNDS_MAX):
+        state = _settle(store, identity, kek)
+        changed = change(state)
+        if changed is None:
+            return state
+        slots, ring = changed
+        version = state.free_version
+        sealed = keyset.seal_key_ring(kek, ring, identity.id, version)
+        new = Keyset(version=version, slots=slots, sealed_keys=sealed)
+        try:
+            store.put(names.packed_keyset(version), keyset.encode_keyset(new))
+        except ConflictError:
+            # Somebody else's, or ours and the answer was lost: the next round finishes either.
+            continue
+        _publish(store, version, keyset.encode_keyset(new))
+    raise ConflictError(f"others keep changing the keys of {store.url}", hint="Try again later.")
+
+
+def _settle(store: Store, identity: Identity, kek: bytes) -> _State:
+    """Bring a repository's keysets into order, as the head of this module says."""
+    packed = list_keyset_versions(store, names.PACKS)
+    newest = _newest(store)
+    ring = keyset.open_key_ring(kek, newest, identity.id)
+    for version in sorted(number for number in packed if number > newest.version):
+        stored = store.get(packed[version])
+        following = _open_orphan(stored, version, identity, kek)
+        if following is not None and _builds_on(following[1], ring):
+            _publish(store, version, stored)
+            newest, ring = following
+    if newest.version not in packed:
+        _copy(store, names.keyset(newest.version), names.packed_keyset(newest.version))
+    return _State(
+        keyset=newest,
+        ring=ring,
+        free_version=max(newest.version, *packed, 0) + 1,
+        gone_names=_delete_outdated(store, newest),
+    )
+
+
+def _open_orphan(
+    stored: bytes, version: int, identity: Identity, kek: bytes
+) -> tuple[Keyset, KeyRing] | None:
+    try:
+        orphan = keyset.decode_keyset(stored, version)
+        return orphan, keyset.open_key_ring(kek, orphan, identity.id)
+    except IntegrityError:
+        return None
+
+
+def _builds_on(ring: KeyRing, before: KeyRing) -> bool:
+    return ring.id_key == before.id_key and set(ring.epochs) >= set(before.epochs)
+
+
+def _delete_outdated(store: Store, newest: Keyset) -> frozenset[str]:
+    """Delete all older versions if one of them has a slot that the newest has not.
+
+    Return the names of such slots.
+    """
+    older = [
+        name
+        for prefix in (names.KEYS, names.PACKS)
+        for version, name in sorted(list_keyset_versions(store, prefix).items())
+        if version < newest.version
+    ]
+    kept = {slot.name for slot in newest.slots}
+    gone = False
+    gone_names = set()
+    for name in older:
+        try:
+            slots = keyset.decode_keyset(store.get(name), names.keyset_version(name)).slots
+        except (IntegrityError, NotFoundError):
+            continue
+        gone = gone or any(slot not in newest.slots for slot in slots)
+        gone_names.update({slot.name for slot in slots} - kept)
+    if gone:
+        store.delete(older)
+    return frozenset(gone_names)
+
+
+def _publish(store: Store, version: int, stored: bytes) -> None:
+    """Make a version count; whoever did so first wrote the same bytes."""
+    try:
+        store.put(names.keyset(version), stored)
+    except ConflictError:
+        if store.get(names.keyset(version)) != stored:
+            raise IntegrityError(
+                f"{names.keyset(version)} differs from {names.packed_keyset(version)}",
+                hint="'coldhaul repository check' tells which of them opens.",
+            ) from None
+
+
+def _copy(store: Store, source: str, target: str) -> None:
+    try:
+        store.put(target, store.get(source))
+    except ConflictError:
+        return
+
+
+def _newest(store: Store) -> Keyset:
+    newest = read_newest_keyset(store, names.KEYS)
+    if newest is None:
+        if not read_identity(store).is_encrypted:
+            raise InputError(f"{store.url} is not encrypted and has no keys")
+        raise IntegrityError(
+            f"{store.url} has no keyset below {names.KEYS}",
+            hint="'coldhaul rebuild' brings it back from beside the packs.",
+        )
+    return newest
+
+
+def _slot_named(current: Keyset, name: str) -> Slot | None:
+    return next((slot for slot in current.slots if slot.name == name), None)
+
+
+def _is_usable(slot: Slot) -> bool:
+    return isinstance(slot, PassphraseSlot | RecoverySlot)
+
+
+def _name_taken(store: Store, name: str) -> ConflictError:
+    return ConflictError(
+        f"{store.url} has another key named {name!r} already",
+        hint="Choose another name. If adding it was interrupted, remove it and add it again.",
+    )
+
+
+def _check_slot_name(name: str) -> None:
+    if not _SLOT_NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name a key",
+            hint="Use up to 64 letters, digits and . _ @ -, beginning with a letter or digit.",
+        )

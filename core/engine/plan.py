@@ -1,0 +1,209 @@
+"""The first step of a session: what is new, what is known, and in which batches it is repacked.
+
+All output is create-only under fixed names. What exists is used, so every rerun and joiner works
+from the same plan, and each step can be cut anywhere.
+"""
+
+import time
+from pathlib import Path
+from typing import TypeVar
+
+from core import limits
+from core.catalog import index as index_tables
+from core.catalog import layers as layer_tables
+from core.catalog.tables import INDEX_COLUMNS
+from core.catalog.workspace import Workspace, quote, quote_all
+from core.engine import base as bases
+from core.engine import state
+from core.engine.delta import DELTA_COLUMNS, build_delta, open_delta
+from core.engine.session import CopySession
+from core.engine.state import Base, Delta, Plan, PlannedBatch
+from core.engine.tables import ITEM_ROW_SIZE, Tables
+from core.errors import NotFoundError
+from core.format import names
+from core.ids import SessionId
+from core.model import TableObject
+from core.plan.copy import BatchLimits, Group, batch_limits, cut_batches, group_bounds, range_count
+from core.sources.repository import Repository
+
+T = TypeVar("T")
+
+# A blob's place in packing order: its row's number, then its place in the file.
+_ORDINAL_BITS = 24
+
+
+def read_plan(target: Repository, session_id: SessionId) -> Plan | None:
+    """Return a session's finished plan, None while there is none."""
+    return _read(target, Plan, state.plan_name(session_id))
+
+
+def _read(target: Repository, kind: type[T], name: str) -> T | None:
+    try:
+        return target.read_value(kind, name)
+    except NotFoundError:
+        return None
+
+
+def run_plan(session: CopySession, deadline: float | None = None) -> Plan | None:
+    """Plan a session, or go on with its plan; None when the deadline came first.
+
+    ``deadline`` is a ``time.monotonic`` moment. Several runs at once end with one plan.
+    """
+    done = read_plan(session.target, session.id)
+    if done is not None:
+        return done
+    with Workspace(limits.PLAN_MEMORY_SIZE) as workspace:
+        return _Planner(session, workspace, deadline).run()
+
+
+class _Planner:
+    """One invocation's work on a plan."""
+
+    def __init__(
+        self, session: CopySession, workspace: Workspace, deadline: float | None
+    ) -> None:
+        self._session = session
+        self._target = session.target
+        self._workspace = workspace
+        self._tables = Tables(session.target, workspace)
+        self._sources = Tables(session.source, workspace)
+        self._deadline = deadline
+
+    def run(self) -> Plan | None:
+        base = _read(self._target, Base, state.base_name(self._session.id))
+        if base is None:
+            found = bases.find_base(self._session, self._tables)
+            base = self._target.adopt_value(state.base_name(self._session.id), found)
+        bases.open_known(self._tables, base)
+        delta = self._delta(base)
+        if self._is_late():
+            return None
+        self._need()
+        ranges = []
+        for number in range(delta.range_count):
+            ranges.append(self._range(number, delta.range_count))
+            if self._is_late():
+                return None
+        return self._finish(delta, tuple(ranges))
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _delta(self, base: Base) -> Delta:
+        """Load the stored delta, or make it."""
+        name = state.delta_name(self._session.id)
+        delta = _read(self._target, Delta, name)
+        if delta is None:
+            is_full = build_delta(self._session, base, self._tables, self._sources)
+            delta = self._target.adopt_value(name, self._store_delta(is_full))
+            self._workspace.run("drop table delta")
+        files = self._tables.fetch_all(delta.objects)
+        open_delta(self._tables, files)
+        return delta
+
+    def _store_delta(self, is_full: bool) -> Delta:
+        objects = self._tables.store(
+            f"(select {DELTA_COLUMNS} from delta)",
+            "row_no",
+            lambda number: state.delta_table_name(self._session.id, number),
+            ITEM_ROW_SIZE,
+        )
+        rows, removed, blobs = self._workspace.row(
+            "select count(*), count(*) filter (deleted), "
+            "coalesce(sum(len(blobs)), 0)::BIGINT from delta"
+        )
+        return Delta(
+            objects=objects,
+            row_count=rows,
+            removed_count=removed,
+            range_count=range_count(blobs),
+            is_full=is_full,
+        )
+
+    def _need(self) -> None:
+        """Create the tables ``need`` (every blob of the delta once) and ``matched``."""
+        mapped = index_tables.mapped_id_sql(
+            "source_id", self._session.source.space, self._target.id_key
+        )
+        self._workspace.run(
+            f"""create table need as select {mapped} as id, source_id, length, position from (
+                select blob as source_id, max(length)::BIGINT as length,
+                    min((row_no << {_ORDINAL_BITS}) | ordinal)::BIGINT as position
+                from {layer_tables.blobs_sql("delta")} group by blob)"""
+        )
+        usable = index_tables.usable_sql("known", "excluded")
+        columns = INDEX_COLUMNS.removeprefix("id, ")
+        self._workspace.run(
+            f"""create table matched as select id, origin, {columns} from (
+                select k.*, row_number() over (partition by id order by origin, session, pack)
+                    as choice
+                from {usable} k semi join need using (id)) where choice = 1"""
+        )
+
+    def _range(self, number: int, count: int) -> TableObject:
+        """Store one id range's result: new blobs with an empty origin, reused ones with a place."""
+        name = state.range_name(self._session.id, number)
+        low, high = index_tables.range_bounds(number, count)
+        upper = f"and id < unhex('{high.hex()}')" if high is not None else ""
+        path = self._workspace.new_path("range")
+        columns = INDEX_COLUMNS.removeprefix("id, ").removesuffix(", length")
+        self._workspace.run(
+            f"""copy (select n.id, coalesce(m.origin, '') as origin, n.source_id, n.length,
+                n.position, {columns}
+                from need n left join matched m using (id)
+                where id >= unhex('{low.hex()}') {upper} order by n.id)
+            to {quote(path)} (format parquet, compression zstd)"""
+        )
+        return self._tables.store_file(path, name)
+
+    def _finish(self, delta: Delta, ranges: tuple[TableObject, ...]) -> Plan:
+        files = quote_all(self._tables.fetch_all(ranges))
+        self._workspace.run(
+            f"""create table ordered as
+            select row_number() over o - 1 as n, id, source_id, length,
+                (sum(length) over o)::BIGINT as reached
+            from read_parquet({files}) where origin = '' window o as (order by position)"""
+        )
+        count, size = self._workspace.row(
+            "select count(*), coalesce(sum(length), 0)::BIGINT from ordered"
+        )
+        (reused,) = self._workspace.row(
+            f"select count(*) from read_parquet({files}) where origin <> ''"
+        )
+        plan = Plan(
+            delta=delta,
+            ranges=ranges,
+            batches=self._store_batches(batch_limits(count, size)),
+            reused_blob_count=reused,
+            new_blob_count=count,
+            new_content_size=size,
+        )
+        return self._target.adopt_value(state.plan_name(self._session.id), plan)
+
+    def _store_batches(self, bounds: BatchLimits) -> tuple[PlannedBatch, ...]:
+        group_size, group_count = group_bounds(bounds)
+        groups = [
+            Group(count=count, size=size)
+            for count, size in self._workspace.rows(
+                f"""select count(*), sum(length)::BIGINT from ordered
+                group by reached // {group_size}, n // {group_count} order by min(n)"""
+            )
+        ]
+        batches = []
+        start = 0
+        for number, batch in enumerate(cut_batches(groups, bounds)):
+            path = self._workspace.new_path("batch")
+            self._copy_batch(path, start, start + batch.count)
+            table = self._tables.store_file(path, names.batch(self._session.id, number))
+            batches.append(
+                PlannedBatch(table=table, blob_count=batch.count, content_size=batch.size)
+            )
+            start += batch.count
+        return tuple(batches)
+
+    def _copy_batch(self, path: Path, start: int, end: int) -> None:
+        self._workspace.run(
+            f"""copy (select n - {start} as ordinal, id, source_id, length from ordered
+                where n >= {start} and n < {end} order by n)
+            to {quote(path)} (format parquet, compression zstd)"""
+        )

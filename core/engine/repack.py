@@ -1,0 +1,250 @@
+"""The second step of a session: one batch, streamed into packs.
+
+After each finished pack a part is created: that makes the pack real. Part n starts where part
+n-1 ends, so a rerun starts after the last, and of two runs at once one wins each part.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from core import limits
+from core.catalog.tables import write_part
+from core.catalog.workspace import Workspace, quote
+from core.engine.packing import OpenPack, begin_pack
+from core.engine.plan import read_plan
+from core.engine.session import CopySession, is_stopped
+from core.engine.state import Plan, Transfer
+from core.engine.stream import FrameStream, ReadyFrame, Wanted
+from core.engine.tables import Tables
+from core.errors import ConflictError, NotFoundError, StoreError
+from core.format import names
+from core.ids import BlobId
+from core.model import PackedBlob, PackRow, StageSeconds
+from core.sources.repository import Repository
+
+PartRow = tuple[int, str, PackedBlob | bytes]
+
+_STOP_CHECK_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepackOutcome:
+    """How one call on a batch ended. Not ``is_done`` asks for another call."""
+
+    is_done: bool
+    is_stopped: bool
+    part_count: int
+    transfer: Transfer
+
+
+@dataclass(slots=True)
+class _Part:
+    """The pack being written and the rows that its part will have."""
+
+    pack: OpenPack | None = None
+    rows: list[PartRow] = field(default_factory=list)
+    end: int = 0
+
+
+def run_repack(
+    session: CopySession,
+    batch_number: int,
+    *,
+    deadline: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    advance: Callable[[int, int], None] = lambda _size, _count: None,
+) -> RepackOutcome:
+    """Repack a batch, or go on with it.
+
+    ``deadline`` is a ``time.monotonic`` moment at which the pack under way is closed early;
+    ``stop`` gives it up at once. ``advance`` is told content bytes and blobs as they are packed.
+    """
+    plan = read_plan(session.target, session.id)
+    assert plan is not None, "repack is called after plan"
+    with Workspace(limits.REPACK_MEMORY_SIZE, threads=1) as workspace:
+        return _Repacker(session, plan, batch_number, workspace, deadline, stop, advance).run()
+
+
+def list_parts(target: Repository, session: CopySession, batch_number: int) -> list[str]:
+    """Return the names of a batch's parts in order, without gaps."""
+    prefix = names.parts_of(session.id, batch_number)
+    found = {head.name for head in target.store.list(prefix)}
+    return [names.part(session.id, batch_number, ordinal) for ordinal in range(len(found))]
+
+
+class _Repacker:
+    """One invocation's work on a batch."""
+
+    def __init__(
+        self,
+        session: CopySession,
+        plan: Plan,
+        batch_number: int,
+        workspace: Workspace,
+        deadline: float | None,
+        stop: Callable[[], bool],
+        advance: Callable[[int, int], None],
+    ) -> None:
+        self._session = session
+        self._target = session.target
+        self._number = batch_number
+        self._batch = plan.batches[batch_number]
+        self._workspace = workspace
+        self._tables = Tables(session.target, workspace)
+        self._deadline = deadline
+        self._stop = stop
+        self._advance = advance
+        self._transfer = Transfer()
+        self._stop_checked = 0.0
+
+    def run(self) -> RepackOutcome:
+        path = self._tables.fetch(self._batch.table.name, self._batch.table)
+        self._workspace.run(f"create view batch as select * from read_parquet({quote(path)})")
+        while True:
+            parts = list_parts(self._target, self._session, self._number)
+            start = self._end_of(parts)
+            if start >= self._batch.blob_count or self._is_stopped() or self._is_late():
+                return self._outcome(start, len(parts))
+            self._stream(start, len(parts))
+
+    def _outcome(self, start: int, part_count: int) -> RepackOutcome:
+        is_done = start >= self._batch.blob_count
+        return RepackOutcome(
+            is_done=is_done,
+            is_stopped=not is_done and self._is_stopped(),
+            part_count=part_count,
+            transfer=self._transfer,
+        )
+
+    def _end_of(self, parts: list[str]) -> int:
+        """Return the first ordinal that no part covers."""
+        if not parts:
+            return 0
+        path = self._tables.fetch(parts[-1])
+        (end,) = self._workspace.row(f"select max(ordinal) + 1 from read_parquet({quote(path)})")
+        return int(end)
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _is_stopped(self) -> bool:
+        if self._stop():
+            return True
+        now = time.monotonic()
+        if now - self._stop_checked < _STOP_CHECK_SECONDS:
+            return False
+        self._stop_checked = now
+        return is_stopped(self._target.store, self._session.id)
+
+    def _wanted(self, start: int) -> Iterator[Wanted]:
+        rows = self._workspace.rows(
+            f"select ordinal, id, source_id, length from batch where ordinal >= {start} "
+            "order by ordinal"
+        )
+        for ordinal, blob_id, source_id, length in rows:
+            yield Wanted(ordinal, BlobId(blob_id), source_id, length)
+
+    def _stream(self, start: int, ordinal: int) -> None:
+        """Write packs from ``start`` on until the batch, the time or our luck ends."""
+        stream = FrameStream(
+            self._wanted(start),
+            self._read_source,
+            has_content_ids=not self._session.source.identity.is_encrypted,
+            frame_size=self._target.identity.parameters.frame_size,
+            level=self._target.identity.parameters.zstd_level,
+        )
+        part = _Part(end=start)
+        waited = time.monotonic()
+        try:
+            for frame in stream:
+                self._count_waiting(frame, time.monotonic() - waited)
+                if part.pack is not None and self._is_full(part.pack, frame):
+                    if not self._close(part, ordinal):
+                        return
+                    part, ordinal = _Part(end=part.end), ordinal + 1
+                if self._is_stopped():
+                    return
+                if self._is_late():
+                    break
+                self._add(part, frame)
+                waited = time.monotonic()
+            if part.rows:
+                self._close(part, ordinal)
+        finally:
+            stream.close()
+            if part.pack is not None:
+                part.pack.abort()
+
+    def _read_source(self, source_id: bytes) -> bytes:
+        try:
+            return self._session.source.read_blob(source_id)
+        except NotFoundError:
+            # A blob may be missing; a whole source that is missing is another matter.
+            self._refuse_absent_source()
+            raise
+
+    def _refuse_absent_source(self) -> None:
+        source = self._session.source.store
+        try:
+            source.head(names.REPOSITORY)
+        except NotFoundError:
+            raise StoreError(
+                f"{source.url} has lost its {names.REPOSITORY} while it was being copied",
+                hint="Bring the source back and run the job again; finished packs are kept.",
+            ) from None
+
+    def _is_full(self, pack: OpenPack, frame: ReadyFrame) -> bool:
+        if not frame.blobs:
+            return False
+        size = pack.size_with(len(frame.compressed), len(frame.blobs))
+        count = pack.writer.blob_count + len(frame.blobs)
+        return size > self._target.identity.parameters.pack_size or count > limits.PACK_BLOBS_MAX
+
+    def _add(self, part: _Part, frame: ReadyFrame) -> None:
+        if frame.blobs:
+            if part.pack is None:
+                part.pack = begin_pack(self._target, self._session.id)
+            placed = part.pack.add(frame.compressed, frame.blobs)
+            part.rows += [
+                (ordinal, "", row) for ordinal, row in zip(frame.ordinals, placed, strict=True)
+            ]
+        part.rows += frame.faults
+        part.end = frame.end
+        self._advance(frame.content_size, len(frame.blobs))
+
+    def _close(self, part: _Part, ordinal: int) -> bool:
+        """Complete the pack and create its part; False when another run's part was first."""
+        row = part.pack.complete() if part.pack is not None else None
+        if not self._create_part(part, ordinal, row):
+            return False
+        if part.pack is not None and row is not None:
+            self._transfer = self._transfer.plus(
+                Transfer(
+                    pack_count=1,
+                    blob_count=part.pack.writer.blob_count,
+                    content_size=part.pack.content_size,
+                    stored_size=row.size,
+                    stages=StageSeconds(target=part.pack.target_seconds),
+                )
+            )
+        part.rows = []
+        return True
+
+    def _create_part(self, part: _Part, ordinal: int, row: PackRow | None) -> bool:
+        name = names.part(self._session.id, self._number, ordinal)
+        path = self._workspace.new_path("part")
+        count = write_part(self._workspace, path, row, part.rows)
+        try:
+            self._target.put_table(name, path, count)
+        except ConflictError:
+            # A lost answer looks the same as another run's part: only the pack's id tells.
+            theirs = self._tables.fetch(name)
+            (pack,) = self._workspace.row(f"select max(pack) from read_parquet({quote(theirs)})")
+            return row is not None and pack == row.pack_id
+        return True
+
+    def _count_waiting(self, frame: ReadyFrame, seconds: float) -> None:
+        is_source = frame.fetch_seconds >= frame.compress_seconds
+        stages = StageSeconds(source=seconds) if is_source else StageSeconds(repack=seconds)
+        self._transfer = self._transfer.plus(Transfer(stages=stages))
