@@ -42,9 +42,11 @@ ARGON2_MEMORY_KIB = 64 * 1024
 ARGON2_ITERATIONS = 3
 ARGON2_LANES = 4
 # A keyset is obeyed before anything in it is proved, so what it may ask of a reader is bounded.
-ARGON2_MEMORY_KIB_MAX = 2 * 1024 * 1024
+ARGON2_MEMORY_KIB_MAX = 1024 * 1024
 ARGON2_ITERATIONS_MAX = 64
 ARGON2_LANES_MAX = 64
+# What Argon2 needs for each lane.
+ARGON2_LANE_KIB_MIN = 8
 
 SLOT_NAME_SIZE_MAX = 64
 
@@ -60,7 +62,6 @@ _STORED = ConfigDict(strict=True, ser_json_bytes="hex", val_json_bytes="hex")
 _Key = Annotated[bytes, Field(min_length=KEY_SIZE, max_length=KEY_SIZE)]
 _Salt = Annotated[bytes, Field(min_length=SALT_SIZE, max_length=SALT_SIZE)]
 _Wrapped = Annotated[bytes, Field(min_length=WRAPPED_SIZE, max_length=WRAPPED_SIZE)]
-_Name = Annotated[str, Field(min_length=1, max_length=SLOT_NAME_SIZE_MAX)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +91,11 @@ class PassphraseSlot:
     __pydantic_config__: ClassVar[ConfigDict] = _STORED
 
     kind: Literal["passphrase"] = "passphrase"
-    name: _Name
+    name: str
     salt: _Salt
     iterations: Annotated[int, Field(ge=1, le=ARGON2_ITERATIONS_MAX)]
     lanes: Annotated[int, Field(ge=1, le=ARGON2_LANES_MAX)]
-    memory_kib: Annotated[int, Field(ge=8 * ARGON2_LANES_MAX, le=ARGON2_MEMORY_KIB_MAX)]
+    memory_kib: Annotated[int, Field(ge=ARGON2_LANE_KIB_MIN, le=ARGON2_MEMORY_KIB_MAX)]
     wrapped: _Wrapped
 
 
@@ -105,7 +106,7 @@ class RecoverySlot:
     __pydantic_config__: ClassVar[ConfigDict] = _STORED
 
     kind: Literal["recovery"] = "recovery"
-    name: _Name
+    name: str
     wrapped: _Wrapped
 
 
@@ -114,7 +115,7 @@ class ForeignSlot:
     """A slot of a kind that is not known here: kept as it is (``content`` is its JSON)."""
 
     kind: str
-    name: _Name
+    name: str
     content: str
 
 
@@ -183,6 +184,8 @@ def decode_keyset(data: bytes, expected_version: int | None = None) -> Keyset:
     if expected_version is not None and stored.version != expected_version:
         raise IntegrityError(f"{where} holds version {stored.version} of the keyset")
     slots = tuple(_read_slot(slot, where) for slot in stored.slots)
+    if not all(_is_slot_name(slot.name) for slot in slots):
+        raise IntegrityError(f"{where} is damaged: a slot of it has no proper name")
     if _doubled_name(slots) is not None:
         raise IntegrityError(f"{where} is damaged: two of its slots have the same name")
     return Keyset(version=stored.version, slots=slots, sealed_keys=stored.sealed_keys)
@@ -255,7 +258,7 @@ def new_recovery_key() -> str:
 def unwrap(locked: Keyset | Slot, secret: str) -> bytes | None:
     """Return the KEK if ``secret`` opens this slot, or any slot of this keyset; None otherwise.
 
-    A secret that can only be a mistyped recovery key is an ``InputError``.
+    One that opens nothing and looks like a mistyped recovery key is an ``InputError``.
     """
     slots: Sequence[Slot] = locked.slots if isinstance(locked, Keyset) else (locked,)
     recovery_key = _read_recovery_key(secret)
@@ -271,7 +274,8 @@ def unwrap(locked: Keyset | Slot, secret: str) -> bytes | None:
             kek = _unwrap(key, slot.wrapped)
             if kek is not None:
                 return kek
-    if recovery_key is None and _is_like_recovery_key(secret):
+    has_recovery_slot = any(isinstance(slot, RecoverySlot) for slot in slots)
+    if has_recovery_slot and recovery_key is None and _is_like_recovery_key(secret):
         raise InputError("the recovery key has a typing error: its check letters do not fit")
     return None
 
@@ -320,8 +324,12 @@ def _recovery_check(key: bytes) -> bytes:
     return sha256(_RECOVERY_DOMAIN + key).digest()[:_RECOVERY_CHECK_SIZE]
 
 
+def _is_slot_name(name: str) -> bool:
+    return 1 <= len(name) <= SLOT_NAME_SIZE_MAX and name.isprintable()
+
+
 def _check_slot_name(name: str) -> None:
-    if not 1 <= len(name) <= SLOT_NAME_SIZE_MAX or not name.isprintable():
+    if not _is_slot_name(name):
         raise InputError(
             f"{name!r} cannot name a key slot: it takes 1 to {SLOT_NAME_SIZE_MAX} printable"
             " characters"
@@ -341,9 +349,12 @@ def _read_slot(value: dict[str, JsonValue], where: str) -> Slot:
     data = json.dumps(value, sort_keys=True).encode()
     kind, name = value.get("kind"), value.get("name")
     if kind == "passphrase":
-        return records.decode(PassphraseSlot, data, where)
+        slot = records.decode(PassphraseSlot, data, where)
+        if slot.memory_kib < ARGON2_LANE_KIB_MIN * slot.lanes:
+            raise IntegrityError(f"{where} is damaged: memory_kib is too small for its lanes")
+        return slot
     if kind == "recovery":
         return records.decode(RecoverySlot, data, where)
-    if not isinstance(kind, str) or not isinstance(name, str) or not name:
+    if not isinstance(kind, str) or not isinstance(name, str):
         raise IntegrityError(f"{where} is damaged: a slot of it has no kind or no name")
     return ForeignSlot(kind=kind, name=name, content=data.decode())
