@@ -18,7 +18,6 @@ code   meaning
 """
 
 import json
-import os
 import sys
 import tempfile
 import traceback
@@ -27,7 +26,7 @@ from collections.abc import Callable
 from rich.text import Text
 
 from core.errors import ColdhaulError
-from proxy.output import Output
+from proxy.output import Output, silence_stdout
 from proxy.wording import show_text
 
 DONE = 0
@@ -43,7 +42,7 @@ def run_command(body: Callable[[], int], output: Output) -> int:
     try:
         return body()
     except BrokenPipeError:
-        _silence_stdout()
+        silence_stdout()
         return BROKEN_PIPE
     except KeyboardInterrupt:
         output.say("Interrupted; nothing is half done.")
@@ -100,7 +99,7 @@ def report_parts(output: Output, error: dict[str, object]) -> None:
             sys.stdout.write(json.dumps({"error": error}, indent=2) + "\n")
             sys.stdout.flush()
         except OSError:
-            _silence_stdout()
+            silence_stdout()
 
 
 def _report_bug(output: Output, error: Exception) -> None:
@@ -128,10 +127,3 @@ def _keep_traceback() -> str:
     except OSError:
         traceback.print_exc()
         return "the traceback above"
-
-
-def _silence_stdout() -> None:
-    """Lead stdout nowhere, so that the interpreter's last flush does not complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

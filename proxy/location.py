@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from core.errors import InputError
 
@@ -47,7 +47,7 @@ def _folder_of(text: str) -> Path:
 
 def folder_url(folder: Path) -> str:
     """Write the URL of an absolute folder."""
-    return "file://" + quote(os.fsencode(folder), safe="/~!$&'()*+,;=:@")
+    return folder.as_uri()
 
 
 def url_folder(url: str) -> Path:

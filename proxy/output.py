@@ -5,11 +5,12 @@ one object, whatever happens.
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -95,10 +96,17 @@ def _stdout() -> Iterator[TextIO]:
         # Whoever read has seen enough; ``exits`` ends the command quietly.
         raise
     except OSError as error:
+        silence_stdout()
         raise StoreError(
             f"the answer cannot be written to standard output: {error.strerror}",
             hint="Check what the output is redirected to; what the command did is done.",
         ) from error
+
+
+def silence_stdout() -> None:
+    """Lead stdout nowhere, so that the interpreter's last flush does not complain."""
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def make_table(*columns: str, right: Sequence[str] = ()) -> Table:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from core.engine.progress import Progress
 from proxy.output import Output
-from proxy.wording import show_count, show_duration, show_rate, show_size, show_text
+from proxy.wording import show_duration, show_rate, show_size, show_text
 
 LIVE_INTERVAL_SECONDS = 0.2
 PLAIN_INTERVAL_SECONDS = 10.0
@@ -110,12 +110,11 @@ class Meter:
     def summarize(self) -> str:
         """Write what the phase did once it is over."""
         seconds = self._clock() - self.begun
-        parts = [show_count(self.count, "done", "done")] if self.count else []
-        if self.size:
-            parts.append(show_size(self.size))
-        parts.append(f"in {show_duration(seconds)}")
+        count = f"{self.count:,} done" if self.count else ""
+        amount = ", ".join(filter(None, (count, show_size(self.size) if self.size else "")))
         rate = show_rate(self.size, seconds)
-        return " ".join([", ".join(parts), f"({rate})" if rate else ""]).rstrip()
+        words = (amount, f"in {show_duration(seconds)}", f"({rate})" if rate else "")
+        return " ".join(filter(None, words))
 
 
 class _Shown:

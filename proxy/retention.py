@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.errors import InputError
 
-_PERIOD = re.compile(r"([1-9]\d{0,5}) (day|week|month|year)s?")
+_PERIOD = re.compile(r"([1-9]\d{0,5}) (day|week|month|year)s?", re.ASCII)
 # Longer than any law asks for; more is a slip of the pen or means for ever.
 _YEARS_MAX = 100
 _PER_YEAR = {"day": 365, "week": 52, "month": 12, "year": 1}

@@ -73,10 +73,11 @@ def _check_pair(name: str, job: Values, repositories: Mapping[str, Values]) -> I
 
 
 def _runner(repository: Values) -> str:
-    """Return the proxy or pool as one text to compare; empty when there is no valid one."""
-    if repository.get("proxy_pool"):
-        return f"pool {repository['proxy_pool']!r}"
-    return f"proxy {repository['proxy']!r}" if repository.get("proxy") else ""
+    """Return the proxy or pool as one text to compare; empty unless there is one of them."""
+    proxy, pool = repository.get("proxy"), repository.get("proxy_pool")
+    if proxy and pool:
+        return ""
+    return f"proxy {proxy!r}" if proxy else f"pool {pool!r}" if pool else ""
 
 
 def _check_crossings(jobs: Mapping[str, Values]) -> Iterator[str]:

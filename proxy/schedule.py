@@ -18,7 +18,7 @@ PERIODS_MINUTES = {
     "12 h": 720,
 }
 
-_DAILY = re.compile(r"daily ([01]\d|2[0-3]):([0-5]\d)")
+_DAILY = re.compile(r"daily ([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _HINT = (
     "write 'immediate', 'daily HH:MM' as in 'daily 22:00', or 'periodic' with one of "
     + ", ".join(PERIODS_MINUTES)

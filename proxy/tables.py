@@ -60,7 +60,10 @@ def _parse_retention_type(text: str) -> RetentionType:
 
 
 def _parse_version(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and value > CONFIG_VERSION:
+    if isinstance(value, bool):
+        # True would pass for 1.
+        raise PydanticCustomError("literal_error", "not a number")
+    if isinstance(value, int) and value > CONFIG_VERSION:
         hint = f"use a newer coldhaul; this one knows version {CONFIG_VERSION}"
         parts = {"message": "it is a newer version of the configuration", "hint": hint}
         raise PydanticCustomError(OUR_ERROR, "{message}", parts)

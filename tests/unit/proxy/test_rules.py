@@ -1,0 +1,59 @@
+"""Rule R1 and its neighbours, on values alone."""
+
+from pathlib import Path
+
+from core.model import RetentionType
+from proxy.rules import Values, check_jobs, check_repositories
+
+SNAPSHOT, ITEM = RetentionType.SNAPSHOT_BASED, RetentionType.ITEM_LEVEL
+
+
+def repository(**values: object) -> Values:
+    return {"proxy": "hq", "retention_type": SNAPSHOT, **values}
+
+
+def job(source: str, target: str) -> Values:
+    return {"source": source, "target": target}
+
+
+def test_different_periods_are_no_problem() -> None:
+    repositories = {"a": repository(retention="1 year"), "b": repository(retention="forever")}
+    assert list(check_jobs({"j": job("a", "b")}, repositories)) == []
+
+
+def test_every_reason_against_a_pair_is_given_at_once() -> None:
+    repositories = {"a": repository(), "b": repository(proxy="lab", retention_type=ITEM)}
+    problems = list(check_jobs({"j": job("a", "b")}, repositories))
+    assert len(problems) == 2
+    assert "proxy 'lab'" in problems[0]
+    assert "item-level" in problems[1]
+
+
+def test_a_pool_is_not_the_proxy_of_that_name() -> None:
+    repositories = {"a": repository(), "b": {"proxy_pool": "hq", "retention_type": SNAPSHOT}}
+    (problem,) = check_jobs({"j": job("a", "b")}, repositories)
+    assert "pool 'hq'" in problem
+
+
+def test_several_jobs_may_copy_one_source() -> None:
+    repositories = {name: repository() for name in "abc"}
+    jobs = {"one": job("a", "b"), "two": job("a", "c")}
+    assert list(check_jobs(jobs, repositories)) == []
+
+
+def test_a_circle_of_jobs_is_refused_on_both_sides() -> None:
+    repositories = {name: repository() for name in "ab"}
+    problems = list(check_jobs({"j": job("a", "b"), "k": job("b", "a")}, repositories))
+    assert [problem.split(" = ")[0] for problem in problems] == ["jobs.j.target", "jobs.k.target"]
+
+
+def test_what_is_unknown_is_not_judged() -> None:
+    assert list(check_jobs({"j": job("a", "b")}, {"a": {}, "b": repository()})) == []
+    assert list(check_jobs({"j": {"source": "a"}}, {"a": {}})) == []
+
+
+def test_each_pair_of_folders_that_overlaps_is_named(tmp_path: Path) -> None:
+    urls = {"a": tmp_path / "x", "b": tmp_path / "x" / "y", "c": tmp_path / "z"}
+    values = {name: repository(url=folder.as_uri()) for name, folder in urls.items()}
+    (problem,) = check_repositories(values)
+    assert problem.startswith("repositories.b.url")

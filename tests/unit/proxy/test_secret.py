@@ -1,0 +1,92 @@
+"""Secrets are referred to, fetched when used, and never repeated."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import InputError
+from proxy.secret import SecretReference, parse_secret_reference, read_secret
+
+WHERE = "repositories.vault.encryption.passphrase"
+
+
+def file_reference(path: Path) -> SecretReference:
+    return parse_secret_reference(f"file:{path}")
+
+
+def secret_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
+    path = folder / "secret"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("text", ["env:VAULT_PASSPHRASE", "env:_x1", "file:/etc/vault.secret"])
+def test_a_reference_is_written_as_it_was_read(text: str) -> None:
+    assert str(parse_secret_reference(text)) == text
+
+
+def test_a_file_may_be_written_as_a_url() -> None:
+    assert str(parse_secret_reference("file:///etc/vault.secret")) == "file:/etc/vault.secret"
+
+
+@pytest.mark.parametrize(
+    "text", ["hunter2", "", "env", "ENV:X", "env:", "env:hunter-2", "file:hunter2", "file:"]
+)
+def test_anything_else_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_secret_reference(text)
+    assert "hunter" not in caught.value.message + caught.value.hint
+    assert caught.value.hint
+
+
+def test_a_variable_is_read_when_the_secret_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = parse_secret_reference("env:VAULT_PASSPHRASE")
+    monkeypatch.setenv("VAULT_PASSPHRASE", " two words ")
+    assert read_secret(reference, WHERE) == " two words "
+
+
+def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VAULT_PASSPHRASE", raising=False)
+    with pytest.raises(InputError, match="VAULT_PASSPHRASE, which is not set") as caught:
+        read_secret(parse_secret_reference("env:VAULT_PASSPHRASE"), WHERE)
+    assert WHERE in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"two words\n", "two words"), (b"x\r\n", "x"), (b"x", "x"), (b" x \n\n", " x \n")],
+)
+def test_a_file_loses_its_last_newline_and_nothing_else(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
+    assert read_secret(file_reference(secret_file(tmp_path, content)), WHERE) == expected
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o644])
+def test_a_file_that_everybody_reaches_is_refused(tmp_path: Path, mode: int) -> None:
+    path = secret_file(tmp_path, b"hunter2", mode)
+    with pytest.raises(InputError, match="every user") as caught:
+        read_secret(file_reference(path), WHERE)
+    assert "chmod 600" in caught.value.hint
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        read_secret(file_reference(tmp_path / "none"), WHERE)
+    assert WHERE in caught.value.message
+
+
+def test_a_folder_is_no_secret(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_secret(file_reference(tmp_path), WHERE)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "empty"), (b"\n", "empty"), (b"\xff", "not UTF-8"), (b"x" * 5000, "longer than 4096")],
+)
+def test_a_file_that_holds_no_secret_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_secret(file_reference(secret_file(tmp_path, content)), WHERE)
