@@ -1,0 +1,1 @@
+"""Real parts with one fault, and builders, for the tests of everything above them."""
