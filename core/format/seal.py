@@ -246,7 +246,8 @@ def _checked(key: bytes) -> bytes:
 
 
 def _name(context: bytes) -> str:
-    return context.decode(errors="backslashreplace").removeprefix(_CONTEXT)
+    # coldhaul / v1 / repository id / name under the prefix
+    return context.decode(errors="backslashreplace").split("/", 3)[-1]
 
 
 def _changed(context: bytes) -> IntegrityError:
