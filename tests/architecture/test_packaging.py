@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.architecture.tree import PACKAGES, ROOT, modules
+from tests.architecture.tree import PACKAGES, ROOT, modules, project_files
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -58,12 +58,9 @@ def module_names() -> list[str]:
     return [name for name in names if not name.endswith("__main__")]
 
 
-def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path) -> None:
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    expected = {str(path) for path in modules(*PACKAGES)} | {f"{p}/py.typed" for p in PACKAGES}
-    assert expected - files == set()
-    assert {name.split("/")[0] for name in files} == set(PACKAGES)
-    assert {name for name in files - expected if name.endswith(".py")} == set()
+    assert files == {str(path) for path in project_files() if path.parts[0] in PACKAGES}
 
 
 def test_every_module_is_imported_from_the_wheel(site: Path, tmp_path: Path) -> None:
