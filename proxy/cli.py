@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proxy import exits
-from proxy.commands import init
+from proxy.commands import init, key, repository
 from proxy.invocation import ConfigOption, JsonOption, keep_options
 from proxy.output import Output
 
@@ -46,7 +46,7 @@ def take_options(
     keep_options(context, config, is_json=is_json)
 
 
-for _module in (init,):
+for _module in (init, repository, key):
     _module.register(app)
 
 

@@ -32,6 +32,9 @@ from proxy.wording import show_text
 DONE = 0
 BUG = 1
 INPUT = 2
+NOT_READY = 5
+STORE = 6
+INTEGRITY = 7
 WARNINGS = 8
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -1,0 +1,187 @@
+"""``coldhaul key``: who may open a repository. Data is never encrypted anew (R9)."""
+
+import getpass
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.engine.keys import (
+    add_passphrase,
+    add_recovery,
+    export_keyset,
+    list_keys,
+    remove_slot,
+    rotate_keys,
+)
+from core.errors import ConflictError, InputError, StoreError
+from core.sources.repository import read_identity
+from proxy.commands.arguments import RepositoryName
+from proxy.exits import DONE
+from proxy.invocation import Invocation, command, new_group
+from proxy.opening import need_secret, open_store
+from proxy.output import add_row, make_table
+from proxy.secret import parse_secret_reference, read_secret
+
+SlotOption = Annotated[
+    str | None, typer.Option("--name", metavar="KEY", help="What to call the new key.")
+]
+SlotArgument = Annotated[str, typer.Argument(metavar="KEY", help="The name of a key.")]
+RecoveryOption = Annotated[
+    bool, typer.Option("--recovery", help="Make a recovery key and print it, once.")
+]
+PassphraseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--passphrase", metavar="REF", help="Where the new passphrase is: env:NAME or file:/path."
+    ),
+]
+ToOption = Annotated[
+    Path | None, typer.Option("--to", metavar="FILE", help="Write here instead of to stdout.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = new_group("Show and change who may open a repository.")
+    command(group, "list")(list_)
+    command(group, "add")(add)
+    command(group, "remove")(remove)
+    command(group, "rotate")(rotate)
+    command(group, "export")(export)
+    app.add_typer(group, name="key")
+
+
+def list_(invocation: Invocation, name: RepositoryName) -> int:
+    """List the keys that open a repository. Needs no secret.
+
+    Example: coldhaul key list vault
+    """
+    keys = list_keys(open_store(invocation, name))
+    table = make_table("key", "kind", "usable here")
+    for key in keys:
+        add_row(table, key.name, key.kind, "yes" if key.is_usable else "no")
+    rows = [{"name": key.name, "kind": key.kind, "is_usable": key.is_usable} for key in keys]
+    invocation.output.show({"repository": name, "keys": rows}, table)
+    return DONE
+
+
+def add(
+    invocation: Invocation,
+    name: RepositoryName,
+    slot: SlotOption = None,
+    passphrase: PassphraseOption = None,
+    is_recovery: RecoveryOption = False,
+) -> int:
+    """Let a further passphrase or a recovery key open a repository.
+
+    Without --passphrase and --recovery the new passphrase is asked for on the terminal. To change
+    a passphrase: add the new one, point the configuration to it, remove the old one.
+
+    Example: coldhaul key add vault --name 2027 --passphrase env:NEW_PASSPHRASE
+
+    Example: coldhaul key add vault --recovery
+    """
+    store = open_store(invocation, name)
+    if is_recovery:
+        if passphrase is not None:
+            raise InputError(
+                "--recovery and --passphrase exclude each other",
+                hint="Run the command twice to add both.",
+            )
+        key_name = slot or "recovery"
+        text = add_recovery(store, need_secret(invocation, name), key_name)
+        document = {"repository": name, "name": key_name, "kind": "recovery", "recovery_key": text}
+        invocation.output.show(
+            document,
+            f"Added {key_name!r}. This recovery key is stored nowhere and not shown again:",
+            f"\n  {text}\n",
+            "Keep it on paper, away from this machine. It is used in place of the passphrase.",
+        )
+        return DONE
+    if slot is None:
+        raise InputError("a new passphrase needs a name", hint="Give one, as in --name 2027.")
+    read_identity(store)
+    secret = need_secret(invocation, name)
+    add_passphrase(store, secret, _new_passphrase(passphrase), slot)
+    invocation.output.show(
+        {"repository": name, "name": slot, "kind": "passphrase"},
+        f"Added {slot!r}. Every key keeps opening the repository until it is removed.",
+    )
+    return DONE
+
+
+def _new_passphrase(reference: str | None) -> str:
+    if reference is not None:
+        try:
+            return read_secret(parse_secret_reference(reference), "--passphrase")
+        except InputError as error:
+            raise InputError(f"--passphrase: {error.message}", hint=error.hint) from error
+    if not sys.stdin.isatty():
+        raise InputError(
+            "there is no terminal to ask for the new passphrase on",
+            hint="Say where it is with --passphrase env:NAME or --passphrase file:/path.",
+        )
+    first = getpass.getpass("New passphrase: ")
+    if first != getpass.getpass("Once more: "):
+        raise InputError("the two passphrases differ", hint="Run the command again.")
+    return first
+
+
+def remove(invocation: Invocation, name: RepositoryName, slot: SlotArgument) -> int:
+    """Remove a key: no stored keyset opens with it any more. The last one stays.
+
+    Example: coldhaul key remove vault main
+    """
+    remove_slot(open_store(invocation, name), need_secret(invocation, name), slot)
+    invocation.output.show({"repository": name, "name": slot}, f"Removed {slot!r}.")
+    return DONE
+
+
+def rotate(invocation: Invocation, name: RepositoryName) -> int:
+    """Begin a new epoch: whatever is written from now on is sealed under a new content key.
+
+    Example: coldhaul key rotate vault
+    """
+    count = rotate_keys(open_store(invocation, name), need_secret(invocation, name))
+    invocation.output.show(
+        {"repository": name, "epoch_count": count},
+        f"Began epoch {count}. What is stored stays readable with the same secrets.",
+    )
+    return DONE
+
+
+def export(invocation: Invocation, name: RepositoryName, file: ToOption = None) -> int:
+    """Export the keyset, to be kept elsewhere. It opens nothing without a secret.
+
+    Example: coldhaul key export vault --to vault-keyset.json
+    """
+    content = export_keyset(open_store(invocation, name))
+    keyset = json.loads(content)
+    if file is None:
+        invocation.output.show({"repository": name, "keyset": keyset}, content.decode().rstrip())
+        return DONE
+    _write_private(file, content)
+    invocation.output.show({"repository": name, "file": str(file)}, f"Wrote {file}.")
+    return DONE
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise ConflictError(
+            f"{path} exists already, and is left as it is", hint="Choose another name."
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="Check that the folder exists and that you may write in it.",
+        ) from error

@@ -1,0 +1,104 @@
+"""``coldhaul repository``: creating repositories and checking whether they can be used."""
+
+from collections.abc import Sequence
+
+import typer
+from rich.table import Table
+
+from core.engine.check import Finding, Level, check_repository
+from core.engine.create import create_repository
+from core.engine.session import system_clock
+from core.model import Parameters
+from proxy.commands.arguments import RepositoryName
+from proxy.exits import DONE, STORE, WARNINGS
+from proxy.invocation import Invocation, command, new_group
+from proxy.opening import fetch_secret, open_store
+from proxy.output import add_row, make_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = new_group("Create and check repositories.")
+    command(group, "create")(create)
+    command(group, "check")(check)
+    app.add_typer(group, name="repository")
+
+
+def create(invocation: Invocation, name: RepositoryName) -> int:
+    """Create a repository as the configuration describes it.
+
+    Makes its folder, tries whether the place keeps what coldhaul relies on, and leaves FORMAT.md
+    and read_pack.py, which tell how to read it without coldhaul. Interrupted, it is finished by
+    running it again.
+
+    Example: coldhaul repository create vault
+    """
+    table = invocation.config.repository(name)
+    secret = fetch_secret(invocation, name)
+    repository = create_repository(
+        open_store(invocation, name, create=True),
+        retention_type=table.retention_type,
+        secret=secret,
+        parameters=Parameters(),
+        now=system_clock(),
+    )
+    identity = repository.identity
+    lines = [
+        f"Created repository {name!r} at {table.url}: {identity.retention_type}, "
+        f"{'encrypted' if identity.is_encrypted else 'not encrypted'}."
+    ]
+    if identity.is_encrypted:
+        recovery = invocation.command_line("key", "add", name, "--recovery")
+        lines += [
+            "Without its passphrase nothing in it can ever be read. Make a recovery key and keep "
+            "it on paper:",
+            f"  {recovery}",
+        ]
+    document = {
+        "repository": name,
+        "url": table.url,
+        "id": identity.id,
+        "format_version": identity.format_version,
+        "retention_type": identity.retention_type,
+        "is_encrypted": identity.is_encrypted,
+    }
+    invocation.output.show(document, *lines)
+    return DONE
+
+
+def check(invocation: Invocation, name: RepositoryName) -> int:
+    """Check whether a repository can be used, and show everything found.
+
+    Tries reach, identity, keys, their copies, permissions and create-only writes. Exit code 6
+    when a finding is an error, 8 when one is a warning.
+
+    Example: coldhaul repository check vault
+    """
+    table = invocation.config.repository(name)
+    secret = fetch_secret(invocation, name)
+    findings = check_repository(open_store(invocation, name), secret, system_clock())
+    document = {
+        "repository": name,
+        "url": table.url,
+        "findings": [
+            {"level": each.level, "what": each.what, "detail": each.detail, "hint": each.hint}
+            for each in findings
+        ],
+    }
+    invocation.output.show(document, _findings_table(findings))
+    return _exit_code(findings)
+
+
+def _findings_table(findings: Sequence[Finding]) -> Table:
+    table = make_table("", "check", "finding")
+    for finding in findings:
+        hint = f" ({finding.hint})" if finding.hint else ""
+        add_row(table, finding.level, finding.what, f"{finding.detail}{hint}")
+    return table
+
+
+def _exit_code(findings: Sequence[Finding]) -> int:
+    levels = {finding.level for finding in findings}
+    if Level.ERROR in levels:
+        return STORE
+    return WARNINGS if Level.WARNING in levels else DONE
