@@ -68,7 +68,7 @@ def test_a_keyset_comes_back_and_equal_ones_give_equal_bytes() -> None:
     assert encode_keyset(decode_keyset(data)) == data
 
 
-@pytest.mark.parametrize("secret", [PASSPHRASE, RECOVERY_KEY])
+@pytest.mark.parametrize("secret", [PASSPHRASE, RECOVERY_KEY], ids=["passphrase", "recovery key"])
 def test_each_secret_opens_the_same_keys(secret: str) -> None:
     kek = unwrap(decode_keyset(encode_keyset(MADE), 1), secret)
     assert kek == KEK
