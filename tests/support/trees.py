@@ -120,7 +120,7 @@ def make_special_files(root: Path) -> set[bytes]:
 
 def content_of(path: bytes, size: int) -> bytes:
     """Return bytes that follow from path and size: a part compresses, a part does not."""
-    chance = random.Random(path + size.to_bytes(8, "big"))  # noqa: S311
+    chance = random.Random(path + size.to_bytes(8, "big"))
     noise = chance.randbytes(min(size, 64 * 1024))
     text = (b"line %d of " % chance.randrange(1 << 30) + path.hex().encode() + b"\n") * 512
     block = noise + text
