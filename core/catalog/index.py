@@ -27,7 +27,7 @@ def create_index(
     if part_files:
         parts = quote_all(part_files)
         selects.append(f"select {INDEX_COLUMNS} from read_parquet({parts}) where fault = ''")
-    workspace.run(f"create view {view} as {' union all '.join(selects) or _EMPTY}")
+    workspace.run(f"create or replace view {view} as {' union all '.join(selects) or _EMPTY}")
 
 
 def mapped_id_sql(blob: str, space: str, id_key: bytes | None) -> str:

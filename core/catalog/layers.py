@@ -25,7 +25,7 @@ def create_layers(workspace: Workspace, view: str, layers: Sequence[Sequence[Pat
         if files
     ]
     empty = f"select {_TYPES}, 0::INTEGER as l where false"
-    workspace.run(f"create view {view} as {' union all '.join(selects) or empty}")
+    workspace.run(f"create or replace view {view} as {' union all '.join(selects) or empty}")
 
 
 def visible_sql(layers: str, floor: int, oldest: int = 0) -> str:

@@ -38,7 +38,7 @@ def create_repository(
     nothing is left there then.
     """
     if secret == "":
-        raise InputError("the passphrase of a repository must not be empty")
+        raise InputError("the passphrase of a repository is empty")
     _refuse_others(store)
     probe.try_store(store)
     probe.delete_probes(store)
@@ -62,14 +62,13 @@ def create_repository(
 def explanations() -> dict[str, bytes]:
     """Return, by name, the texts that tell how to read a repository without us."""
     folder = files("core.format") / "resources"
-    return {
-        name: (folder / name).read_bytes() for name in (names.FORMAT_DOCUMENT, names.READER)
-    }
+    texts = {name: folder / name for name in (names.FORMAT_DOCUMENT, names.READER)}
+    return {name: text.read_bytes() for name, text in texts.items() if text.is_file()}
 
 
 def _refuse_others(store: Store) -> None:
     """Let only an empty place pass, or one that holds what an unfinished creation left."""
-    expected = {names.REPOSITORY, names.PACKED_REPOSITORY, names.FORMAT_DOCUMENT, names.READER}
+    expected = {names.REPOSITORY, names.PACKED_REPOSITORY, *explanations()}
     found = set()
     for head in store.list():
         if head.name.startswith(probe.PREFIX):
@@ -116,7 +115,9 @@ def _refuse_other_settings(store: Store, identity: Identity, wanted: Identity) -
         "zstd level": (identity.parameters.zstd_level, wanted.parameters.zstd_level),
     }
     problems = [
-        f"{what} is {there}, not {asked}" for what, (there, asked) in pairs.items() if there != asked
+        f"{what} is {there}, not {asked}"
+        for what, (there, asked) in pairs.items()
+        if there != asked
     ]
     if problems:
         raise ConflictError(

@@ -41,13 +41,14 @@ def read_source_record(source: Repository, point: PointId) -> Record:
         ) from None
 
 
-def build_delta(session: CopySession, base: Base, tables: Tables, sources: Tables) -> bool:
+def build_delta(
+    session: CopySession, base: Base, record: Record, tables: Tables, sources: Tables
+) -> bool:
     """Create the table ``delta`` (row number and a layer's columns) with the source's blob ids.
 
-    Row numbers follow expiry class and path, the order in which blobs are packed. Return whether
-    the states were compared whole.
+    ``record`` is the source's point. Row numbers follow expiry class and path, the order in
+    which blobs are packed. Return whether the states were compared whole.
     """
-    record = read_source_record(session.source, session.claim.source_point)
     floor = max(base.floor, visible_floor(session.source))
     sources.open_point(record, "source_layers")
     visible = layer_tables.visible_sql("source_layers", floor)

@@ -18,14 +18,12 @@ under ``keys/`` first, so that a removed passphrase opens nothing. That too is f
 next change when it was stopped halfway.
 """
 
-import re
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.format import keyset, names
-from core.format.keyset import Keyset, KeyRing, PassphraseSlot, RecoverySlot, Slot
+from core.format.keyset import KeyRing, Keyset, PassphraseSlot, RecoverySlot, Slot
 from core.model import Identity
 from core.sources.repository import (
     KeyAccess,
@@ -37,9 +35,6 @@ from core.sources.repository import (
 from core.stores.store import Store
 
 FIRST_SLOT = "main"
-KEY_SIZE = 32
-
-_SLOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 # Somebody else was first so often only if two programs change keys in a loop.
 _ROUNDS_MAX = 20
@@ -55,8 +50,22 @@ class SlotView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A repository whose keysets are in order, opened by a secret.
+
+    ``gone_names`` are slots that an earlier, stopped run has removed.
+    """
+
+    store: Store
+    identity: Identity
+    kek: bytes = field(repr=False)
+    ring: KeyRing
+    gone_names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """The newest version that counts, opened, and what older versions have left over."""
+    """The newest version that counts, opened; the number of the next one; slots just deleted."""
 
     keyset: Keyset
     ring: KeyRing
@@ -88,7 +97,7 @@ def create_keys(store: Store, identity: Identity, secret: str) -> KeyAccess:
             f"creating {store.url} was begun with another passphrase",
             hint="Use the first one, or empty the place and start again.",
         ) from None
-    _publish(store, 1, stored)
+    _put_unless_there(store, names.keyset(1), stored)
     return access
 
 
@@ -111,29 +120,25 @@ def add_passphrase(store: Store, secret: str, new_secret: str, name: str) -> Non
     Adding what is there already is no error, so that a stopped run can be repeated; another slot
     of this name is a ``ConflictError``.
     """
-    _check_slot_name(name)
-    if not new_secret:
-        raise InputError("a passphrase must not be empty")
-    identity, access = _unlock(store, secret)
-    slot = keyset.wrap_passphrase(access.kek, new_secret, name)
+    opened = _unlock(store, secret)
+    slot = keyset.wrap_passphrase(opened.kek, new_secret, name)
 
     def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
         there = _slot_named(state.keyset, name)
         if there is None:
             return (*state.keyset.slots, slot), state.ring
-        if there == slot or keyset.unwrap(replace(state.keyset, slots=(there,)), new_secret):
+        if there == slot or keyset.unwrap(there, new_secret) is not None:
             return None
         raise _name_taken(store, name)
 
-    _change_keys(store, identity, access.kek, change)
+    _change_keys(opened, change)
 
 
 def add_recovery(store: Store, secret: str, name: str) -> str:
     """Add a recovery key and return its text, which is stored nowhere and cannot be had again."""
-    _check_slot_name(name)
-    identity, access = _unlock(store, secret)
+    opened = _unlock(store, secret)
     text = keyset.new_recovery_key()
-    slot = keyset.wrap_recovery(access.kek, text, name)
+    slot = keyset.wrap_recovery(opened.kek, text, name)
 
     def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
         there = _slot_named(state.keyset, name)
@@ -143,7 +148,7 @@ def add_recovery(store: Store, secret: str, name: str) -> str:
             raise _name_taken(store, name)
         return (*state.keyset.slots, slot), state.ring
 
-    _change_keys(store, identity, access.kek, change)
+    _change_keys(opened, change)
     return text
 
 
@@ -152,7 +157,7 @@ def remove_slot(store: Store, secret: str, name: str) -> None:
 
     The last usable slot stays (``ConflictError``); an unknown name is a ``NotFoundError``.
     """
-    identity, access = _unlock(store, secret)
+    opened = _unlock(store, secret)
     was_there = False
 
     def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
@@ -160,7 +165,7 @@ def remove_slot(store: Store, secret: str, name: str) -> None:
         kept = tuple(slot for slot in state.keyset.slots if slot.name != name)
         if len(kept) == len(state.keyset.slots):
             # Gone since an earlier round, or since an earlier run that was stopped.
-            if was_there or name in state.gone_names:
+            if was_there or name in opened.gone_names | state.gone_names:
                 return None
             raise NotFoundError(
                 f"{store.url} has no key named {name!r}", hint="'coldhaul key list' shows them."
@@ -172,7 +177,7 @@ def remove_slot(store: Store, secret: str, name: str) -> None:
         was_there = True
         return kept, state.ring
 
-    _change_keys(store, identity, access.kek, change)
+    _change_keys(opened, change)
 
 
 def rotate_keys(store: Store, secret: str) -> int:
@@ -180,47 +185,53 @@ def rotate_keys(store: Store, secret: str) -> int:
 
     Nothing stored is encrypted anew, and the key of blob ids stays.
     """
-    identity, access = _unlock(store, secret)
-    epoch = secrets.token_bytes(KEY_SIZE)
+    opened = _unlock(store, secret)
+    epoch = keyset.add_epoch(opened.ring).newest
 
     def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
         if epoch in state.ring.epochs:
             return None
         return state.keyset.slots, replace(state.ring, epochs=(*state.ring.epochs, epoch))
 
-    return len(_change_keys(store, identity, access.kek, change).ring.epochs)
+    return len(_change_keys(opened, change).ring.epochs)
 
 
-def _unlock(store: Store, secret: str) -> tuple[Identity, KeyAccess]:
-    """Finish what others left halfway, then open the newest keyset with the secret."""
+def _unlock(store: Store, secret: str) -> _Opened:
+    """Open the newest keyset with the secret and finish what others left halfway."""
     identity = read_identity(store)
-    if not identity.is_encrypted:
-        raise InputError(f"{store.url} is not encrypted and has no keys")
     access = unlock(_newest(store), identity, secret, store.url)
-    newest = _settle(store, identity, access.kek).keyset
-    if newest.version != access.version:
+    state = _settle(store, identity, access.kek)
+    if state.keyset.version != access.version:
         # An unfinished change may have been the removal of this very secret.
-        access = unlock(newest, identity, secret, store.url)
-    return identity, access
+        access = unlock(state.keyset, identity, secret, store.url)
+    return _Opened(
+        store=store,
+        identity=identity,
+        kek=access.kek,
+        ring=state.ring,
+        gone_names=state.gone_names,
+    )
 
 
-def _change_keys(store: Store, identity: Identity, kek: bytes, change: _Change) -> _State:
+def _change_keys(opened: _Opened, change: _Change) -> _State:
     """Write versions until the newest one is as ``change`` wants it; return what it became."""
+    store = opened.store
     for _ in range(_ROUNDS_MAX):
-        state = _settle(store, identity, kek)
+        state = _settle(store, opened.identity, opened.kek)
         changed = change(state)
         if changed is None:
             return state
         slots, ring = changed
         version = state.free_version
-        sealed = keyset.seal_key_ring(kek, ring, identity.id, version)
+        sealed = keyset.seal_key_ring(opened.kek, ring, opened.identity.id, version)
         new = Keyset(version=version, slots=slots, sealed_keys=sealed)
+        stored = keyset.encode_keyset(new)
         try:
-            store.put(names.packed_keyset(version), keyset.encode_keyset(new))
+            store.put(names.packed_keyset(version), stored)
         except ConflictError:
             # Somebody else's, or ours and the answer was lost: the next round finishes either.
             continue
-        _publish(store, version, keyset.encode_keyset(new))
+        _put_unless_there(store, names.keyset(version), stored)
     raise ConflictError(f"others keep changing the keys of {store.url}", hint="Try again later.")
 
 
@@ -233,10 +244,11 @@ def _settle(store: Store, identity: Identity, kek: bytes) -> _State:
         stored = store.get(packed[version])
         following = _open_orphan(stored, version, identity, kek)
         if following is not None and _builds_on(following[1], ring):
-            _publish(store, version, stored)
+            _put_unless_there(store, names.keyset(version), stored)
             newest, ring = following
     if newest.version not in packed:
-        _copy(store, names.keyset(newest.version), names.packed_keyset(newest.version))
+        stored = store.get(names.keyset(newest.version))
+        _put_unless_there(store, names.packed_keyset(newest.version), stored)
     return _State(
         keyset=newest,
         ring=ring,
@@ -260,7 +272,7 @@ def _builds_on(ring: KeyRing, before: KeyRing) -> bool:
 
 
 def _delete_outdated(store: Store, newest: Keyset) -> frozenset[str]:
-    """Delete all older versions if one of them has a slot that the newest has not.
+    """Delete all older versions if one of them has a slot that the newest has not, or is damaged.
 
     Return the names of such slots.
     """
@@ -276,7 +288,11 @@ def _delete_outdated(store: Store, newest: Keyset) -> frozenset[str]:
     for name in older:
         try:
             slots = keyset.decode_keyset(store.get(name), names.keyset_version(name)).slots
-        except (IntegrityError, NotFoundError):
+        except NotFoundError:
+            continue
+        except IntegrityError:
+            # What cannot be read may still open with a passphrase that was removed.
+            gone = True
             continue
         gone = gone or any(slot not in newest.slots for slot in slots)
         gone_names.update({slot.name for slot in slots} - kept)
@@ -285,21 +301,10 @@ def _delete_outdated(store: Store, newest: Keyset) -> frozenset[str]:
     return frozenset(gone_names)
 
 
-def _publish(store: Store, version: int, stored: bytes) -> None:
-    """Make a version count; whoever did so first wrote the same bytes."""
+def _put_unless_there(store: Store, name: str, stored: bytes) -> None:
+    """Create an object; whoever was first finished the same version."""
     try:
-        store.put(names.keyset(version), stored)
-    except ConflictError:
-        if store.get(names.keyset(version)) != stored:
-            raise IntegrityError(
-                f"{names.keyset(version)} differs from {names.packed_keyset(version)}",
-                hint="'coldhaul repository check' tells which of them opens.",
-            ) from None
-
-
-def _copy(store: Store, source: str, target: str) -> None:
-    try:
-        store.put(target, store.get(source))
+        store.put(name, stored)
     except ConflictError:
         return
 
@@ -329,11 +334,3 @@ def _name_taken(store: Store, name: str) -> ConflictError:
         f"{store.url} has another key named {name!r} already",
         hint="Choose another name. If adding it was interrupted, remove it and add it again.",
     )
-
-
-def _check_slot_name(name: str) -> None:
-    if not _SLOT_NAME.fullmatch(name):
-        raise InputError(
-            f"{name!r} cannot name a key",
-            hint="Use up to 64 letters, digits and . _ @ -, beginning with a letter or digit.",
-        )

@@ -27,7 +27,6 @@ def extend_layers(
         return tuple(parent_layers)
     merged = tables.fetch_layers(parent_layers[kept:])
     workspace = tables.workspace
-    workspace.run("drop view if exists merged_layers")
     layer_tables.create_layers(workspace, "merged_layers", merged)
     place = len(merged)
     workspace.run(

@@ -15,7 +15,7 @@ from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import Workspace, quote, quote_all
 from core.engine import base as bases
 from core.engine import state
-from core.engine.delta import DELTA_COLUMNS, build_delta, open_delta
+from core.engine.delta import DELTA_COLUMNS, build_delta, open_delta, read_source_record
 from core.engine.session import CopySession
 from core.engine.state import Base, Delta, Plan, PlannedBatch
 from core.engine.tables import ITEM_ROW_SIZE, Tables
@@ -94,14 +94,15 @@ class _Planner:
         name = state.delta_name(self._session.id)
         delta = _read(self._target, Delta, name)
         if delta is None:
-            is_full = build_delta(self._session, base, self._tables, self._sources)
-            delta = self._target.adopt_value(name, self._store_delta(is_full))
+            delta = self._target.adopt_value(name, self._build_delta(base))
             self._workspace.run("drop table delta")
         files = self._tables.fetch_all(delta.objects)
         open_delta(self._tables, files)
         return delta
 
-    def _store_delta(self, is_full: bool) -> Delta:
+    def _build_delta(self, base: Base) -> Delta:
+        record = read_source_record(self._session.source, self._session.claim.source_point)
+        is_full = build_delta(self._session, base, record, self._tables, self._sources)
         objects = self._tables.store(
             f"(select {DELTA_COLUMNS} from delta)",
             "row_no",
@@ -118,6 +119,8 @@ class _Planner:
             removed_count=removed,
             range_count=range_count(blobs),
             is_full=is_full,
+            source_layers=record.layers,
+            data_set=record.data_set,
         )
 
     def _need(self) -> None:

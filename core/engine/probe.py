@@ -26,7 +26,11 @@ class Probe:
 
     def write(self) -> None:
         """Try to create the object."""
-        self._store.put(self.name, _FIRST)
+        try:
+            self._store.put(self.name, _FIRST)
+        except ConflictError:
+            # Nobody else has this name: the answer to a first attempt was lost.
+            self.read()
 
     def read(self) -> None:
         """Try to read back what was written."""
@@ -52,7 +56,7 @@ class Probe:
             self.read()
             return
         raise StoreError(
-            f"{self._store.url} ignores that a write is create-only: a second one replaced the first",
+            f"{self._store.url} ignores that a write is create-only: a second one was accepted",
             hint="Two sessions could overwrite each other's work, so no repository can be created "
             "here. An existing one can still be the source of a copy.",
         )

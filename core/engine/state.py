@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from core.format import names
 from core.ids import SessionId
-from core.model import StageSeconds, TableObject
+from core.model import Layer, StageSeconds, TableObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,8 @@ class Base:
 class Delta:
     """The rows that the new point adds to its parent, with the source's blob ids.
 
-    ``full`` says that there was no parent to build on or that the two were compared whole.
+    ``is_full`` says that there was no parent to build on or that the two were compared whole.
+    ``source_layers`` and ``data_set`` are those of the source's point.
     """
 
     objects: tuple[TableObject, ...]
@@ -40,6 +41,8 @@ class Delta:
     removed_count: int
     range_count: int
     is_full: bool
+    source_layers: tuple[Layer, ...]
+    data_set: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

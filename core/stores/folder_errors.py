@@ -33,7 +33,7 @@ def _translate(error: OSError, doing: str, location: str) -> StoreError:
 def _hint(number: int, doing: str, location: str) -> str:
     if number in _NO_SPACE:
         return "free some space or raise the quota and run again; nothing half-written is left"
-    if doing == "link" and number in _NO_HARD_LINKS:
+    if doing == "create" and number in _NO_HARD_LINKS:
         return "this file system has no hard links; keep the repository on one that has them"
     if number in _NO_PERMISSION:
         return f"give the user with the id {os.geteuid()} permission to {doing} {location}"

@@ -34,12 +34,12 @@ class Folder:
 
     def __init__(self, descriptor: int) -> None:
         """Own the descriptor."""
-        status = os.fstat(descriptor)
-        self.descriptor = descriptor
-        self.is_durable = False
-        self._identity = (status.st_dev, status.st_ino)
         # Kept, because ``os`` may be gone when an interpreter ends.
         self._close: Callable[[int], None] = os.close
+        self.descriptor = descriptor
+        self.is_durable = False
+        status = os.fstat(descriptor)
+        self._identity = (status.st_dev, status.st_ino)
 
     def is_at(self, path: str) -> bool:
         """Say whether ``path`` still leads here. An open folder's inode is never reused."""

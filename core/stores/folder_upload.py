@@ -4,6 +4,7 @@ import os
 import secrets
 import stat
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from core.errors import ConflictError, StoreError
@@ -69,13 +70,12 @@ class FolderUpload:
         if self._descriptor < 0:
             return
         descriptor, self._descriptor = self._descriptor, -1
-        os.close(descriptor)
-        with translated("remove", f"{self._tree.location(TEMPORARY)}/{self._leaf}"):
-            try:
-                os.unlink(self._leaf, dir_fd=self._temporary.descriptor)
-            except FileNotFoundError:
-                # Swept by another process because this one had slept for days.
-                return
+        # Nothing is lost by a failure here: the sync has told all that closing could tell, and
+        # a file that cannot be removed now is swept later.
+        with suppress(OSError):
+            os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(self._leaf, dir_fd=self._temporary.descriptor)
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -94,7 +94,7 @@ class FolderUpload:
         path, _, leaf = self._name.rpartition("/")
         for _ in range(FOLDER_TRIES):
             folder = self._tree.made(path)
-            with translated("link", self._location):
+            with translated("create", self._location):
                 try:
                     os.link(
                         self._leaf,

@@ -1,0 +1,232 @@
+"""Whether a repository can be used: everything that can be found out without reading data.
+
+Every check runs whatever the others found, so that one run tells all. Nothing is mended here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from core.engine.probe import Probe
+from core.errors import ColdhaulError, InputError, NotFoundError
+from core.format import keyset, names
+from core.model import Identity
+from core.sources.repository import (
+    list_keyset_versions,
+    read_identity,
+    read_newest_keyset,
+    unlock,
+)
+from core.stores.store import Store
+
+# Prune gives a session up when nothing of it has been written for so long.
+OPEN_SESSION_DAYS_MAX = 14
+_NAMES_SHOWN_MAX = 20
+
+
+class Level(StrEnum):
+    """Whether somebody has to do something: no, better, or at once."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found out. ``hint`` says what to do about it."""
+
+    level: Level
+    what: str
+    detail: str
+    hint: str = ""
+
+
+def check_repository(store: Store, secret: str | None, now: datetime) -> tuple[Finding, ...]:
+    """Check reach, identity, keys, copies, permissions and leftovers; return all findings.
+
+    Permissions are checked by trying: a small object is written under ``sessions/`` and deleted.
+    """
+    try:
+        identity = read_identity(store)
+    except ColdhaulError as error:
+        return (_failed("identity", error),)
+    checks: dict[str, Callable[[], Iterable[Finding]]] = {
+        "keys": lambda: _check_keys(store, identity, secret),
+        "copies beside the packs": lambda: _check_copies(store, identity),
+        "texts": lambda: _check_texts(store),
+        "open sessions": lambda: _check_open_sessions(store, now),
+        "damage": lambda: _check_damage(store),
+    }
+    findings = [_describe(identity)]
+    for what, check in checks.items():
+        findings += _collect(what, check)
+    return (*findings, *_check_permissions(store))
+
+
+def _collect(what: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    try:
+        return list(check())
+    except ColdhaulError as error:
+        return [_failed(what, error)]
+
+
+def _failed(what: str, error: ColdhaulError) -> Finding:
+    return Finding(level=Level.ERROR, what=what, detail=error.message, hint=error.hint)
+
+
+def _ok(what: str, detail: str) -> Finding:
+    return Finding(level=Level.OK, what=what, detail=detail)
+
+
+def _describe(identity: Identity) -> Finding:
+    encryption = "encrypted" if identity.is_encrypted else "not encrypted"
+    return _ok(
+        "identity",
+        f"{identity.id}: format version {identity.format_version}, "
+        f"{identity.retention_type.value}, {encryption}",
+    )
+
+
+def _check_keys(store: Store, identity: Identity, secret: str | None) -> Iterator[Finding]:
+    if not identity.is_encrypted:
+        if secret is not None:
+            yield Finding(
+                level=Level.WARNING,
+                what="keys",
+                detail="a passphrase is configured, and the repository is not encrypted",
+                hint="Remove encryption.passphrase; encryption is chosen at creation.",
+            )
+        return
+    current = read_newest_keyset(store, names.KEYS)
+    if current is None:
+        yield Finding(
+            level=Level.ERROR,
+            what="keys",
+            detail=f"there is no keyset below {names.KEYS}",
+            hint="Run 'coldhaul repository create' again if it was interrupted, else 'coldhaul "
+            "rebuild'.",
+        )
+        return
+    if secret is None:
+        raise InputError(
+            "the configuration names no passphrase",
+            hint="Set encryption.passphrase of this repository, for example 'env:NAME'.",
+        )
+    access = unlock(current, identity, secret, names.keyset(current.version))
+    kinds = ", ".join(f"{slot.name} ({slot.kind})" for slot in current.slots)
+    epochs = len(access.ring.epochs)
+    yield _ok("keys", f"version {current.version} opens: {epochs} epoch(s), slots: {kinds}")
+
+
+def _check_copies(store: Store, identity: Identity) -> Iterator[Finding]:
+    pairs = {names.REPOSITORY: names.PACKED_REPOSITORY}
+    originals = list_keyset_versions(store, names.KEYS)
+    packed = list_keyset_versions(store, names.PACKS)
+    for version, name in sorted(originals.items()):
+        pairs[name] = names.packed_keyset(version)
+    problems = [problem for pair in pairs.items() for problem in _compare_copy(store, *pair)]
+    if not problems:
+        yield _ok("copies beside the packs", f"{len(pairs)} equal to their originals")
+    for problem in problems:
+        yield Finding(
+            level=Level.ERROR,
+            what="copies beside the packs",
+            detail=problem,
+            hint="Without it a rebuild may miss keys. Any 'coldhaul key' command that changes "
+            "something writes a new keyset in both places.",
+        )
+    newest = max(originals, default=0)
+    for version, name in sorted(packed.items()):
+        if identity.is_encrypted and version > newest and _is_readable(store, name, version):
+            yield Finding(
+                level=Level.WARNING,
+                what="copies beside the packs",
+                detail=f"{name} belongs to an unfinished change of keys",
+                hint="The next change of keys finishes it.",
+            )
+
+
+def _compare_copy(store: Store, original: str, copy: str) -> Iterator[str]:
+    try:
+        if store.get(original) != store.get(copy):
+            yield f"{copy} differs from {original}"
+    except NotFoundError:
+        yield f"{copy} is missing"
+
+
+def _is_readable(store: Store, name: str, version: int) -> bool:
+    keyset.decode_keyset(store.get(name), version)
+    return True
+
+
+def _check_texts(store: Store) -> Iterator[Finding]:
+    missing = [
+        name
+        for name in (names.FORMAT_DOCUMENT, names.READER)
+        if not any(head.name == name for head in store.list(name))
+    ]
+    if not missing:
+        yield _ok("texts", f"{names.FORMAT_DOCUMENT} and {names.READER} are there")
+        return
+    yield Finding(
+        level=Level.WARNING,
+        what="texts",
+        detail=f"missing: {', '.join(missing)}",
+        hint="They tell others how to read this repository; 'coldhaul rebuild' writes them again.",
+    )
+
+
+def _check_open_sessions(store: Store, now: datetime) -> Iterator[Finding]:
+    heads = list(store.list(names.OPEN_SESSIONS))
+    oldest = now - timedelta(days=OPEN_SESSION_DAYS_MAX)
+    old = [head.name.removeprefix(names.OPEN_SESSIONS) for head in heads if head.modified < oldest]
+    if old:
+        yield Finding(
+            level=Level.WARNING,
+            what="open sessions",
+            detail=f"open for more than {OPEN_SESSION_DAYS_MAX} days: {_shown(old)}",
+            hint="'coldhaul session resume' finishes one, 'session abandon' gives it up.",
+        )
+        return
+    yield _ok("open sessions", f"{len(heads)}, none of them old")
+
+
+def _check_damage(store: Store) -> Iterator[Finding]:
+    marked = [head.name.removeprefix(names.DAMAGED) for head in store.list(names.DAMAGED)]
+    if marked:
+        yield Finding(
+            level=Level.ERROR,
+            what="damage",
+            detail=f"{len(marked)} object(s) are listed as damaged: {_shown(marked)}",
+            hint="'coldhaul verify' says which restore points need them.",
+        )
+        return
+    yield _ok("damage", "none is listed")
+
+
+def _check_permissions(store: Store) -> Iterator[Finding]:
+    """Try each thing that a repository's store has to allow; stop where nothing can follow."""
+    probe = Probe(store)
+    written = _try("permission to write", probe.write)
+    yield written
+    if written.level is Level.ERROR:
+        return
+    yield _try("permission to read", probe.read)
+    yield _try("permission to list", probe.find)
+    yield _try("create-only writes", probe.write_again)
+    yield _try("permission to delete", probe.delete)
+
+
+def _try(what: str, attempt: Callable[[], None]) -> Finding:
+    try:
+        attempt()
+    except ColdhaulError as error:
+        return _failed(what, error)
+    return _ok(what, "tried")
+
+
+def _shown(found: Sequence[str]) -> str:
+    more = len(found) - _NAMES_SHOWN_MAX
+    return ", ".join(found[:_NAMES_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,287 @@
+"""The last step of a session: prove that everything is there, then make the point exist.
+
+The order of writes is what keeps I1 and I8: packs and parts are whole already; index and layers
+come next, then the metadata pack, then the record, and the record's create-only put decides.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from core import limits
+from core.catalog import index as index_tables
+from core.catalog import layers as layer_tables
+from core.catalog.tables import INDEX_COLUMNS, ITEM_COLUMNS
+from core.catalog.workspace import Workspace, quote_all
+from core.engine import state
+from core.engine.delta import open_delta
+from core.engine.layering import extend_layers
+from core.engine.metadata import Member, write_metadata_pack
+from core.engine.plan import read_plan
+from core.engine.session import CopySession, close_session, record_size, void_session
+from core.engine.state import Base, DamagedItem, Plan, Report
+from core.engine.tables import BLOB_ROW_SIZE, Tables
+from core.errors import ConflictError, IntegrityError
+from core.format import names, records
+from core.model import Record, SessionKind, SessionStatus
+
+# How many damaged items a report names one by one; all are counted.
+_ITEMS_NAMED_MAX = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOutcome:
+    """How publishing ended: a status, or not ``is_done`` and to be called again."""
+
+    is_done: bool
+    status: SessionStatus = SessionStatus.RUNNING
+    record: Record | None = None
+    report: Report | None = None
+
+
+def run_publish(session: CopySession, deadline: float | None = None) -> PublishOutcome:
+    """Publish a session's point once all batches are repacked; any number may do so at once."""
+    standing = record_size(session.target.store, session.claim.record_name)
+    if standing is not None:
+        return _settled(session, is_void=standing == 0)
+    plan = read_plan(session.target, session.id)
+    if plan is None:
+        return PublishOutcome(is_done=False)
+    with Workspace(limits.PLAN_MEMORY_SIZE) as workspace:
+        return _Publisher(session, plan, workspace, deadline).run()
+
+
+def _settled(session: CopySession, *, is_void: bool) -> PublishOutcome:
+    """Return the outcome of a session whose record's name is taken."""
+    close_session(session.target, session.id)
+    if is_void:
+        name = state.report_name(session.id)
+        report = session.target.read_value(Report, name)
+        return PublishOutcome(is_done=True, status=SessionStatus.FAILED, report=report)
+    record = session.target.read_record(session.claim.record_name)
+    return PublishOutcome(is_done=True, status=status_of(record), record=record)
+
+
+def status_of(record: Record) -> SessionStatus:
+    """Return the status of a session that published ``record``."""
+    return SessionStatus.WARNING if record.warnings else SessionStatus.SUCCESS
+
+
+class _Publisher:
+    """One invocation's work on publishing."""
+
+    def __init__(
+        self, session: CopySession, plan: Plan, workspace: Workspace, deadline: float | None
+    ) -> None:
+        self._session = session
+        self._target = session.target
+        self._plan = plan
+        self._workspace = workspace
+        self._tables = Tables(session.target, workspace)
+        self._base = self._target.read_value(Base, state.base_name(session.id))
+        self._deadline = deadline
+
+    def run(self) -> PublishOutcome:
+        if not self._open_parts():
+            return PublishOutcome(is_done=False)
+        self._open_added()
+        failure = self._mark_damaged() or self._prove()
+        if failure is not None:
+            return self._fail(failure)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return PublishOutcome(is_done=False)
+        return self._publish()
+
+    def _open_parts(self) -> bool:
+        """Create the view ``parts``; False when a batch is not repacked to its end."""
+        prefix = names.session(self._session.id, "parts/")
+        stored: dict[int, list[str]] = {}
+        for head in self._target.store.list(prefix):
+            batch = int(head.name.removeprefix(prefix).split("-", 1)[0])
+            stored.setdefault(batch, []).append(head.name)
+        files = []
+        for number, batch in enumerate(self._plan.batches):
+            paths = [self._tables.fetch(name) for name in stored.get(number, [])]
+            if not paths or not self._is_covered(quote_all(paths), batch.blob_count):
+                return False
+            files += paths
+        columns = f"fault, {INDEX_COLUMNS}"
+        index_tables.create_index(self._workspace, "no_index", [])
+        relation = (
+            f"select {columns} from read_parquet({quote_all(files)})"
+            if files
+            else "select '' as fault, * from no_index"
+        )
+        self._workspace.run(f"create view parts as {relation}")
+        return True
+
+    def _is_covered(self, files: str, blob_count: int) -> bool:
+        rows, ordinals = self._workspace.row(
+            f"select count(*), count(distinct ordinal) from read_parquet({files})"
+        )
+        if rows != ordinals or rows > blob_count:
+            raise IntegrityError(
+                f"the parts of session {self._session.id} overlap",
+                hint="Abandon the session and run the job again.",
+            )
+        return bool(rows == blob_count)
+
+    def _open_added(self) -> None:
+        """Create ``added`` (the new layer's rows) and ``provided`` (what the plan and we have)."""
+        open_delta(self._tables, self._tables.fetch_all(self._plan.delta.objects))
+        mapped = index_tables.mapped_list_sql(
+            "blobs", self._session.source.space, self._target.id_key
+        )
+        columns = ITEM_COLUMNS.replace("blobs", f"{mapped} as blobs")
+        self._workspace.run(f"create table added as select {columns} from delta")
+        ranges = quote_all(self._tables.fetch_all(self._plan.ranges))
+        self._workspace.run(
+            f"""create view provided as
+            select {INDEX_COLUMNS}, origin from read_parquet({ranges}) where origin <> ''
+            union all select {INDEX_COLUMNS}, 'own' as origin from parts where fault = ''"""
+        )
+
+    def _mark_damaged(self) -> Report | None:
+        """Flag the items whose blobs could not be had, or say that the session fails by them."""
+        self._workspace.run(
+            """create table damaged_items as
+            select path, max(fault) as fault from
+                (select path, unnest(blobs) as id from added where not deleted) n
+                join (select id, fault from parts where fault <> '') f using (id)
+            group by path"""
+        )
+        (count,) = self._workspace.row("select count(*) from damaged_items")
+        if count == 0:
+            return None
+        if not self._base.allow_damaged:
+            return Report(
+                reasons=(f"{count} items of the source have missing or damaged blobs",),
+                items=tuple(self._damaged_items()),
+            )
+        self._workspace.run(
+            """update added set blobs = [], damaged = true
+            where path in (select path from damaged_items)"""
+        )
+        return None
+
+    def _damaged_items(self) -> Iterator[DamagedItem]:
+        for path, fault in self._workspace.rows(
+            f"select path, fault from damaged_items order by path limit {_ITEMS_NAMED_MAX}"
+        ):
+            yield DamagedItem(path=path.hex(), reason=f"a blob of it is {fault}")
+
+    def _prove(self) -> Report | None:
+        """Prove I1: every blob needed is provided, by packs that are there and whole."""
+        needed = "(select distinct unnest(blobs) as id from added where not deleted)"
+        unproved = index_tables.unproved_count(self._workspace, needed, "provided")
+        reasons = []
+        if unproved:
+            reasons.append(f"{unproved} blobs that the point needs are in no pack of the plan")
+        reasons += self._pack_faults()
+        return Report(reasons=tuple(reasons)) if reasons else None
+
+    def _pack_faults(self) -> Iterator[str]:
+        """Yield what is wrong with the packs that the point would rely on."""
+        packs = list(
+            self._workspace.rows(
+                """select session, pack, pack_size, checksum_kind, checksum_value,
+                    bool_or(origin = 'own') from provided group by all order by all"""
+            )
+        )
+        sizes: dict[str, int] = {}
+        for session_id in sorted({row[0] for row in packs}):
+            prefix = f"{names.PACKS}{session_id}/"
+            sizes |= {head.name: head.size for head in self._target.store.list(prefix)}
+        for session_id, pack, size, kind, value, is_own in packs:
+            name = names.pack(session_id, pack)
+            if sizes.get(name) != size:
+                yield f"{name} is missing or has another size than {size}"
+            elif is_own and kind:
+                head = self._target.store.head(name)
+                if (head.checksum_kind, head.checksum_value) != (kind, value):
+                    yield f"{name} has another checksum than was written"
+
+    def _fail(self, report: Report) -> PublishOutcome:
+        if void_session(self._target, self._session.claim, report):
+            return PublishOutcome(is_done=True, status=SessionStatus.FAILED, report=report)
+        return _settled(self._session, is_void=False)
+
+    def _publish(self) -> PublishOutcome:
+        record, members = self._build()
+        content = records.encode(record)
+        name = self._session.claim.record_name
+        write_metadata_pack(
+            self._target, self._session.id, [Member(name=name, content=content), *members]
+        )
+        try:
+            self._target.write_object(name, content)
+        except ConflictError:
+            # Another publisher, a lost answer, or a void: what is there decides.
+            standing = record_size(self._target.store, name)
+            return _settled(self._session, is_void=standing == 0)
+        close_session(self._target, self._session.id)
+        return PublishOutcome(is_done=True, status=status_of(record), record=record)
+
+    def _build(self) -> tuple[Record, list[Member]]:
+        """Store index and layers; return the record and what else its metadata pack holds."""
+        self._workspace.run(
+            f"""create table new_index as select {INDEX_COLUMNS} from (
+                select *, row_number() over (partition by id order by session, pack) as choice
+                from provided where origin <> 'index') where choice = 1"""
+        )
+        index = self._tables.store(
+            "new_index", "id", lambda k: names.index(self._session.id, k), BLOB_ROW_SIZE
+        )
+        parent = self._target.read_record(self._base.parent) if self._base.parent else None
+        layers = extend_layers(
+            self._tables, parent.layers if parent else (), "added", self._session.id
+        )
+        own_prefix = f"{names.LAYERS}{self._session.id}-"
+        own = [table for layer in layers for table in layer.objects]
+        new = [table for table in own if table.name.startswith(own_prefix)]
+        members = [
+            Member(name=table.name, content=self._tables.fetch(table.name))
+            for table in (*new, *index)
+        ]
+        record = Record(
+            source_id=self._session.claim.source_id,
+            source_point=self._session.claim.source_point,
+            session_id=self._session.id,
+            kind=SessionKind.COPY,
+            job_id=self._session.claim.job_id,
+            parent=parent.source_point if parent else None,
+            layers=layers,
+            index=index,
+            source_layers=self._plan.delta.source_layers,
+            data_set=self._plan.delta.data_set,
+            added_count=self._plan.delta.row_count - self._plan.delta.removed_count,
+            removed_count=self._plan.delta.removed_count,
+            new_blob_count=self._plan.new_blob_count,
+            new_content_size=self._plan.new_content_size,
+            reused_blob_count=self._plan.reused_blob_count,
+        )
+        return self._counted(record), members
+
+    def _counted(self, record: Record) -> Record:
+        """Return the record with what is visible in it and what this session stored."""
+        layer_tables.create_layers(
+            self._workspace, "point_layers", self._tables.fetch_layers(record.layers)
+        )
+        visible = layer_tables.visible_sql("point_layers", self._base.floor)
+        count, size, damaged = self._workspace.row(
+            f"""select count(*), coalesce(sum(size), 0)::BIGINT, count(*) filter (damaged)
+            from {visible}"""
+        )
+        pack_count, stored_size = self._workspace.row(
+            """select count(*), coalesce(sum(pack_size), 0)::BIGINT from
+            (select distinct session, pack, pack_size from provided where origin = 'own')"""
+        )
+        return replace(
+            record,
+            item_count=count,
+            content_size=size,
+            damaged_count=damaged,
+            pack_count=pack_count,
+            stored_size=stored_size,
+            warnings=(f"{damaged} items are damaged and have no content",) if damaged else (),
+        )

@@ -1,0 +1,330 @@
+"""The local runner: a job's session from its claim to its end, on this machine."""
+
+import os
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core import ids
+from core.engine import state
+from core.engine.delta import read_source_record
+from core.engine.plan import run_plan
+from core.engine.points import list_points
+from core.engine.pool import StalledError, repack_all
+from core.engine.progress import Progress
+from core.engine.publish import PublishOutcome, run_publish
+from core.engine.session import (
+    Clock,
+    CopySession,
+    claim_point,
+    is_stopped,
+    open_session,
+    read_claims,
+    record_size,
+    system_clock,
+    void_session,
+)
+from core.engine.state import Attempt, Plan, Report, Transfer
+from core.errors import ColdhaulError, ConflictError, InputError, NotReadyError
+from core.format import names
+from core.ids import PointId, SessionId
+from core.limits import SESSION_KEPT_DAYS
+from core.model import Claim, JobDefinition, Record, SessionStatus
+from core.plan.copy import choose_point
+from core.sources.repository import Repository
+
+RUNNER = "local"
+RUNNER_REASON = "no appliance is configured on the target"
+_LOG_LINES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOutcome:
+    """How a run ended. ``seconds`` is wall time; ``transfer`` is what this run moved."""
+
+    session_id: SessionId
+    source_point: PointId
+    status: SessionStatus
+    record: Record | None
+    report: Report | None
+    plan: Plan | None
+    transfer: Transfer
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What a run would do: the point it would take (None: nothing) and its new layer's rows."""
+
+    point: PointId | None
+    record: Record | None
+    unfinished: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How the local runner works. ``call_seconds`` bounds each repack call, for tests."""
+
+    workers: int = os.cpu_count() or 1
+    call_seconds: float | None = None
+    clock: Clock = system_clock
+
+
+def copied_points(target: Repository, definition: JobDefinition) -> set[PointId]:
+    """Return the source's points whose copy by this job is published."""
+    published = {point.name for point in list_points(target, definition.source_id)}
+    return {
+        claim.source_point
+        for claim in read_claims(target, definition.job_id)
+        if claim.record_name in published
+    }
+
+
+def next_point(
+    target: Repository, source: Repository, definition: JobDefinition, backfill: PointId | None
+) -> PointId | None:
+    """Return the source's point that a run copies now; None when there is nothing to do (R3)."""
+    points = [PointId(point.point) for point in list_points(source, source.identity.id)]
+    copied = copied_points(target, definition)
+    if backfill is None:
+        immediate = definition.schedule == "immediate"
+        return choose_point(points, definition.present, copied, is_immediate=immediate)
+    found = [point for point in points if point.startswith(backfill)]
+    if len(found) != 1:
+        raise InputError(
+            f"{len(found)} restore points of the source have ids that start with {backfill!r}",
+            hint="'coldhaul restore-point list' on the source shows the ids.",
+        )
+    if found[0] in copied:
+        raise ConflictError(f"the restore point {found[0]} has been copied already")
+    return found[0]
+
+
+def plan_run(
+    target: Repository,
+    source: Repository,
+    definition: JobDefinition,
+    backfill: PointId | None = None,
+) -> DryRun:
+    """Say what a run would do, without writing anything."""
+    point = next_point(target, source, definition, backfill)
+    record = None if point is None else read_source_record(source, point)
+    return DryRun(point=point, record=record, unfinished=unfinished_claims(target, definition))
+
+
+def unfinished_claims(target: Repository, definition: JobDefinition) -> tuple[Claim, ...]:
+    """Return the claims whose session neither published nor failed yet."""
+    return tuple(
+        claim
+        for claim in read_claims(target, definition.job_id)
+        if record_size(target.store, claim.record_name) is None
+    )
+
+
+def run_job(
+    target: Repository,
+    source: Repository,
+    definition: JobDefinition,
+    *,
+    progress: Progress,
+    backfill: PointId | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    options: Options | None = None,
+) -> SessionOutcome | None:
+    """Run a job once: claim its point, or join whoever has claimed it; None: nothing to do."""
+    chosen = options or Options()
+    if not definition.is_enabled:
+        raise NotReadyError(
+            f"the job {definition.job_id} is disabled",
+            hint=f"Enable it with 'coldhaul job enable {definition.job_id}'.",
+        )
+    if source.identity.id != definition.source_id:
+        raise InputError(
+            f"the job {definition.job_id} copies repository {definition.source_id}; the source "
+            f"in the configuration is {source.identity.id}"
+        )
+    sweep_sessions(target, chosen.clock)
+    point = next_point(target, source, definition, backfill)
+    if point is None:
+        return None
+    claim = claim_point(target, definition, point, chosen.clock)
+    session = CopySession(target=target, source=source, claim=claim, definition=definition)
+    return run_session(session, progress=progress, stop=stop, options=chosen)
+
+
+def run_session(
+    session: CopySession,
+    *,
+    progress: Progress,
+    stop: Callable[[], bool] = lambda: False,
+    options: Options | None = None,
+) -> SessionOutcome:
+    """Run a claimed session from where it stands to its end, or until it is stopped."""
+    if is_stopped(session.target.store, session.id):
+        raise NotReadyError(
+            f"the session {session.id} has been stopped",
+            hint=f"'coldhaul session resume {session.id}' goes on with it, "
+            f"'coldhaul session abandon {session.id}' gives it up.",
+        )
+    return _Run(session, progress, stop, options or Options()).run()
+
+
+class _Run:
+    """One attempt at a session, and its report."""
+
+    def __init__(
+        self,
+        session: CopySession,
+        progress: Progress,
+        stop: Callable[[], bool],
+        options: Options,
+    ) -> None:
+        self._session = session
+        self._log = Log(progress)
+        self._stop = stop
+        self._options = options
+        self._plan: Plan | None = None
+        self._transfer = Transfer()
+        self._begun = time.monotonic()
+        self._started = ids.format_time(options.clock())
+
+    def run(self) -> SessionOutcome:
+        try:
+            outcome = self._work()
+        except ColdhaulError as error:
+            self._report(f"{error.category}: {error.message}")
+            raise
+        self._report(outcome.status.value)
+        return outcome
+
+    def _work(self) -> SessionOutcome:
+        session = self._session
+        self._log.note(f"session {session.id} copies {session.claim.source_point}")
+        self._log.note(f"runner: {RUNNER}, because {RUNNER_REASON}")
+        if record_size(session.target.store, session.claim.record_name) is None:
+            open_session(session.target, session.claim)
+            if not self._repack():
+                return self._outcome(PublishOutcome(is_done=False, status=SessionStatus.STOPPED))
+        self._log.start("Publishing", None, None)
+        published = run_publish(session)
+        if not published.is_done:
+            raise NotReadyError(
+                f"the session {session.id} is not repacked to its end",
+                hint="Another process works on it; run the job again to join it.",
+            )
+        return self._outcome(published)
+
+    def _repack(self) -> bool:
+        self._log.start("Planning", None, None)
+        plan = None
+        while plan is None:
+            plan = run_plan(self._session)
+        self._plan = plan
+        self._log.note(
+            f"planned: {plan.delta.row_count} rows, {plan.new_blob_count} new blobs "
+            f"({plan.new_content_size} bytes) in {len(plan.batches)} batches, "
+            f"{plan.reused_blob_count} blobs already stored"
+        )
+        self._log.start("Repacking", plan.new_content_size, plan.new_blob_count)
+        # Two processes on one session begin at different ends and so seldom repeat each other.
+        batches = list(range(len(plan.batches)))
+        random.shuffle(batches)
+        try:
+            self._transfer, stopped = repack_all(
+                self._session,
+                batches,
+                workers=self._options.workers,
+                progress=self._log,
+                stop=self._stop,
+                call_seconds=self._options.call_seconds,
+            )
+        except StalledError as error:
+            void_session(
+                self._session.target, self._session.claim, Report(reasons=(str(error),))
+            )
+            return True
+        return not stopped
+
+    def _outcome(self, published: PublishOutcome) -> SessionOutcome:
+        return SessionOutcome(
+            session_id=self._session.id,
+            source_point=self._session.claim.source_point,
+            status=published.status,
+            record=published.record,
+            report=published.report,
+            plan=self._plan,
+            transfer=self._transfer,
+            seconds=time.monotonic() - self._begun,
+        )
+
+    def _report(self, outcome: str) -> None:
+        ended = ids.format_time(self._options.clock())
+        attempt = Attempt(
+            runner=RUNNER,
+            runner_reason=RUNNER_REASON,
+            started=self._started,
+            ended=ended,
+            seconds=time.monotonic() - self._begun,
+            outcome=outcome,
+            transfer=self._transfer,
+            log=tuple(self._log.lines),
+        )
+        name = f"{state.attempts_prefix(self._session.id)}{ended}-{secrets.token_hex(4)}.json"
+        self._session.target.write_value(name, attempt)
+
+
+class Log:
+    """Passes progress on and keeps its lines for the session's report."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Keep nothing yet."""
+        self._progress = progress
+        self._lock = threading.Lock()
+        self.lines: list[str] = []
+
+    def start(self, label: str, total_size: int | None, total_count: int | None) -> None:
+        """Begin a phase."""
+        self._keep(label)
+        self._progress.start(label, total_size, total_count)
+
+    def advance(self, size: int = 0, count: int = 0) -> None:
+        """Pass on what was done."""
+        self._progress.advance(size, count)
+
+    def note(self, text: str) -> None:
+        """Log a line."""
+        self._keep(text)
+        self._progress.note(text)
+
+    def warn(self, text: str) -> None:
+        """Log a warning."""
+        self._keep(f"warning: {text}")
+        self._progress.warn(text)
+
+    def _keep(self, text: str) -> None:
+        with self._lock:
+            if len(self.lines) < _LOG_LINES_MAX:
+                self.lines.append(f"{ids.format_time(system_clock())} {text}")
+
+
+def sweep_sessions(target: Repository, clock: Clock) -> None:
+    """Delete the working objects of sessions that ended long ago, and markers left behind."""
+    ended = {record.point.split("-", 1)[1]: record for record in target.list_records()}
+    oldest = clock() - timedelta(days=SESSION_KEPT_DAYS)
+    newest: dict[str, bool] = {}
+    objects: dict[str, list[str]] = {}
+    for head in target.store.list(names.SESSIONS):
+        session_id = head.name.removeprefix(names.SESSIONS).split("/")[0]
+        if session_id == "open":
+            if head.name.removeprefix(names.OPEN_SESSIONS) in ended:
+                target.store.delete([head.name])
+        elif session_id in ended:
+            newest[session_id] = newest.get(session_id, True) and head.modified < oldest
+            objects.setdefault(session_id, []).append(head.name)
+    for session_id, is_old in newest.items():
+        if is_old:
+            target.store.delete(objects[session_id])
