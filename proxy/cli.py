@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -26,8 +26,15 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        sys.stdout.write(f"coldhaul {version('coldhaul')}\n")
+        sys.stdout.write(f"coldhaul {_installed_version()}\n")
         raise typer.Exit
+
+
+def _installed_version() -> str:
+    try:
+        return version("coldhaul")
+    except PackageNotFoundError:
+        return "(run from its source tree)"
 
 
 @app.callback()

@@ -18,9 +18,10 @@ from core.engine.keys import (
     rotate_keys,
 )
 from core.errors import ConflictError, InputError, StoreError
-from core.sources.repository import read_identity
+from core.sources.repository import open_repository, read_identity
+from core.stores.store import Store
 from proxy.commands.arguments import RepositoryName
-from proxy.exits import DONE
+from proxy.exits import DONE, WARNINGS
 from proxy.invocation import Invocation, command, new_group
 from proxy.opening import need_secret, open_store
 from proxy.output import add_row, make_table
@@ -136,9 +137,27 @@ def remove(invocation: Invocation, name: RepositoryName, slot: SlotArgument) -> 
 
     Example: coldhaul key remove vault main
     """
-    remove_slot(open_store(invocation, name), need_secret(invocation, name), slot)
-    invocation.output.show({"repository": name, "name": slot}, f"Removed {slot!r}.")
-    return DONE
+    store = open_store(invocation, name)
+    secret = need_secret(invocation, name)
+    remove_slot(store, secret, slot)
+    still_opens = _opens(store, secret)
+    document = {"repository": name, "name": slot, "configured_secret_opens": still_opens}
+    invocation.output.show(document, f"Removed {slot!r}.")
+    if still_opens:
+        return DONE
+    invocation.output.warn(
+        f"the secret that {invocation.config_path} refers to no longer opens {name!r}: point "
+        f"repositories.{name}.encryption.passphrase to one that does"
+    )
+    return WARNINGS
+
+
+def _opens(store: Store, secret: str) -> bool:
+    try:
+        open_repository(store, lambda: secret)
+    except InputError:
+        return False
+    return True
 
 
 def rotate(invocation: Invocation, name: RepositoryName) -> int:

@@ -1,0 +1,91 @@
+"""What is declared is compared with what is stored before anything is done."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import InputError, NotFoundError, StoreError
+from proxy.invocation import Invocation
+from proxy.opening import fetch_secret, need_secret, open_named, open_store, refuse_overlap
+from tests.cli.place import PASSPHRASE, Place
+
+
+def invocation(place: Place) -> Invocation:
+    return Invocation(config_path=place.config, is_json=False)
+
+
+def test_a_repository_is_opened_by_its_name(place: Place) -> None:
+    place.done("repository", "create", "vault")
+    repository = open_named(invocation(place), "vault")
+    assert repository.identity.is_encrypted
+    assert repository.store.url == f"file://{place.root}/vault"
+
+
+def test_a_folder_that_is_no_repository_is_refused(place: Place) -> None:
+    (place.root / "vault").mkdir()
+    with pytest.raises(NotFoundError, match="not a coldhaul repository"):
+        open_named(invocation(place), "vault")
+
+
+def test_a_missing_folder_is_not_made(place: Place) -> None:
+    with pytest.raises(StoreError, match="is not there"):
+        open_named(invocation(place), "vault")
+    assert not (place.root / "vault").exists()
+
+
+def test_another_retention_type_than_the_stored_one_is_refused(place: Place) -> None:
+    place.done("repository", "create", "vault")
+    place.edit('"snapshot-based"', '"item-level"')
+    with pytest.raises(InputError) as caught:
+        open_named(invocation(place), "vault")
+    assert "retention_type" in caught.value.problems[0]
+    assert "snapshot-based" in caught.value.problems[0]
+
+
+def test_encryption_that_is_declared_and_not_there_is_refused(place: Place) -> None:
+    place.done("repository", "create", "primary")
+    place.edit(
+        'retention = "1 year"',
+        f'retention = "1 year"\nencryption.passphrase = "file:{place.passphrase}"',
+    )
+    with pytest.raises(InputError) as caught:
+        open_named(invocation(place), "primary")
+    assert "without encryption" in caught.value.problems[0]
+
+
+def test_encryption_that_is_there_and_not_declared_is_refused(place: Place) -> None:
+    place.done("repository", "create", "vault")
+    place.edit(f'encryption.passphrase = "file:{place.passphrase}"', "")
+    with pytest.raises(InputError, match="names no passphrase"):
+        open_named(invocation(place), "vault")
+
+
+def test_a_wrong_passphrase_is_an_input_error(place: Place) -> None:
+    place.done("repository", "create", "vault")
+    place.write_passphrase("wrong")
+    with pytest.raises(InputError, match="does not open"):
+        open_named(invocation(place), "vault")
+
+
+def test_a_secret_is_fetched_only_where_it_is_declared(place: Place) -> None:
+    assert fetch_secret(invocation(place), "vault") == PASSPHRASE
+    assert fetch_secret(invocation(place), "primary") is None
+    with pytest.raises(InputError, match="declares no passphrase"):
+        need_secret(invocation(place), "primary")
+
+
+def test_only_create_may_make_the_folder(place: Place) -> None:
+    open_store(invocation(place), "vault", create=True).put("a", b"x")
+    with pytest.raises(StoreError):
+        open_store(invocation(place), "primary").put("a", b"x")
+
+
+@pytest.mark.parametrize("inner", ["vault", "vault/below", ""])
+def test_a_folder_that_overlaps_a_repository_is_refused(place: Place, inner: str) -> None:
+    with pytest.raises(InputError) as caught:
+        refuse_overlap(invocation(place), place.root / inner, "restore to")
+    assert any("'vault'" in problem for problem in caught.value.problems)
+
+
+def test_a_folder_beside_the_repositories_is_fine(place: Place) -> None:
+    refuse_overlap(invocation(place), Path(place.tree), "restore to")
