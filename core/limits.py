@@ -59,6 +59,11 @@ UPLOAD_PARTS_IN_FLIGHT_MAX = 3
 FETCH_THREADS = 16
 FETCH_BYTES_IN_FLIGHT_MAX = 64 * MIB
 
+# A backup reads a file that changes under it so often before it leaves it out, and lists what it
+# left out up to so many bytes; past them it only counts.
+READ_TRIES_MAX = 3
+SKIPPED_SIZE_MAX = 16 * MIB
+
 # A driver gives a batch up when this many calls have added no part, whoever wrote them.
 BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 
@@ -66,9 +71,11 @@ BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 SESSION_KEPT_DAYS = 30
 
 # DuckDB's memory, in bytes: what planning needs on ten million blobs, and what repack and
-# publish may add to the data path.
+# publish may add to the data path. A backup joins a tree with the point before: about a gigabyte
+# of rows for a million files, most of it spilled.
 PLAN_MEMORY_SIZE = 1536 * MIB
 REPACK_MEMORY_SIZE = 128 * MIB
+BACKUP_MEMORY_SIZE = 512 * MIB
 
 # Names: a path component that a common file system can hold, and a whole path.
 PATH_COMPONENT_SIZE_MAX = 255
@@ -83,3 +90,5 @@ assert FRAME_BLOBS_MAX <= PACK_BLOBS_MAX
 assert PACK_SIZE_MAX >= 4 * FRAME_STORED_SIZE_MAX
 assert BATCH_SIZE_MIN <= BATCH_SIZE_MAX
 assert BATCH_SIZE_MAX > BLOB_SIZE_MAX
+assert FETCH_BYTES_IN_FLIGHT_MAX >= BLOB_SIZE_MAX
+assert 2 * SKIPPED_SIZE_MAX <= JSON_SIZE_MAX
