@@ -65,7 +65,7 @@ def build_delta(
             if is_full
             else _following(visible, target, shared, floor)
         )
-        changed = _with_lost(session, base, tables, changed, visible, target)
+        changed = _with_lost(base, tables, changed, visible, target)
     _create(tables, session, changed)
     return is_full
 
@@ -94,9 +94,7 @@ def _shared_layers(source: Repository, parent: Record, record: Record) -> int:
 
 
 def _difference(session: CopySession, visible: str, target: str) -> str:
-    mapped = index_tables.mapped_list_sql(
-        "s.blobs", session.source.space, session.target.id_key
-    )
+    mapped = index_tables.mapped_list_sql("s.blobs", session.source.space, session.target.id_key)
     return layer_tables.difference_sql(visible, target, mapped)
 
 
@@ -109,9 +107,7 @@ def _following(visible: str, target: str, shared: int, floor: int) -> str:
             (select path from {target} where damaged) using (path))"""
 
 
-def _with_lost(
-    session: CopySession, base: Base, tables: Tables, changed: str, visible: str, target: str
-) -> str:
+def _with_lost(base: Base, tables: Tables, changed: str, visible: str, target: str) -> str:
     """Add the inherited rows whose blobs are only in packs that do not count any more."""
     if not base.excluded:
         return changed

@@ -1,6 +1,7 @@
 """Sessions as people ask for them: how each stands, who ran it, what it moved, and orders to it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from core.engine import state
@@ -103,11 +104,9 @@ def _standing(
         record = target.read_record(claim.record_name)
         return record, None, status_of(record)
     report = None
-    try:
+    # No report: not failed, or swept long after it did.
+    with suppress(NotFoundError):
         report = target.read_value(Report, state.report_name(claim.session_id))
-    except NotFoundError:
-        # No report: not failed, or swept long after it did.
-        pass
     if size == 0:
         return None, report, SessionStatus.FAILED
     stopped = is_stopped(target.store, claim.session_id)
@@ -167,5 +166,3 @@ def _require_open(target: Repository, claim: Claim) -> None:
             f"the session {claim.session_id} has {how} already",
             hint=f"'coldhaul session show {claim.session_id}' tells more.",
         )
-
-

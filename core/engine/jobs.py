@@ -1,7 +1,7 @@
 """A job's standing order, as stored in its target."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from core.engine.points import list_points
 from core.errors import ConflictError, InputError, NotFoundError
@@ -9,6 +9,14 @@ from core.format import names
 from core.ids import JobId, is_job_id
 from core.model import JobDefinition
 from core.sources.repository import Repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a configuration says of a job and its definition repeats."""
+
+    schedule: str
+    allow_damaged: bool = False
 
 
 def list_jobs(target: Repository) -> list[JobId]:
@@ -40,12 +48,14 @@ def create_job(
     target: Repository,
     source: Repository,
     job_id: JobId,
+    terms: Terms,
     *,
-    schedule: str,
-    allow_damaged: bool,
     include_newest: bool,
 ) -> JobDefinition:
-    """Store a new job's definition with the points that the source has now (R3)."""
+    """Store a new job's definition with the points that the source has now (R3).
+
+    With ``include_newest`` the newest of them counts as new.
+    """
     problems = _problems(target, source, job_id)
     if problems:
         raise InputError(f"the job {job_id} cannot be created", problems=problems)
@@ -58,9 +68,9 @@ def create_job(
         source_id=source.identity.id,
         source_url=source.store.url,
         target_url=target.store.url,
-        schedule=schedule,
+        schedule=terms.schedule,
         is_enabled=True,
-        allow_damaged=allow_damaged,
+        allow_damaged=terms.allow_damaged,
         present=tuple(present),
     )
     try:
@@ -100,9 +110,7 @@ def update_job(
     target: Repository,
     source: Repository,
     job_id: JobId,
-    *,
-    schedule: str,
-    allow_damaged: bool,
+    terms: Terms,
 ) -> JobDefinition:
     """Store the next version with what the configuration says now; the source cannot change."""
     current = load_definition(target, job_id)
@@ -117,8 +125,8 @@ def update_job(
             current,
             source_url=source.store.url,
             target_url=target.store.url,
-            schedule=schedule,
-            allow_damaged=allow_damaged,
+            schedule=terms.schedule,
+            allow_damaged=terms.allow_damaged,
         ),
     )
 

@@ -30,9 +30,7 @@ class Member:
     @property
     def size(self) -> int:
         """The content's bytes."""
-        return (
-            len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
-        )
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the content, cut at ``BLOB_SIZE_MAX``."""
@@ -96,9 +94,7 @@ def list_metadata_packs(repository: Repository) -> dict[str, list[tuple[str, int
     Keys are the names of the first packs; a pack whose first is missing is left out.
     """
     sizes = {
-        head.name: head.size
-        for head in repository.store.list(names.PACKS)
-        if "/meta-" in head.name
+        head.name: head.size for head in repository.store.list(names.PACKS) if "/meta-" in head.name
     }
     found: dict[str, list[tuple[str, int]]] = {}
     for name in sizes:
@@ -182,5 +178,3 @@ def check_blob(name: str, row: PackedBlob, frame_content: bytes) -> bytes:
     if len(content) != row.length or ids.content_digest(content) != row.digest:
         raise IntegrityError(f"{name}: the blob at {row.frame_offset} is not what was packed")
     return content
-
-

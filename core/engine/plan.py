@@ -59,9 +59,7 @@ def run_plan(session: CopySession, deadline: float | None = None) -> Plan | None
 class _Planner:
     """One invocation's work on a plan."""
 
-    def __init__(
-        self, session: CopySession, workspace: Workspace, deadline: float | None
-    ) -> None:
+    def __init__(self, session: CopySession, workspace: Workspace, deadline: float | None) -> None:
         self._session = session
         self._target = session.target
         self._workspace = workspace

@@ -8,15 +8,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
 from core import limits
-from core.engine.progress import Progress
-from core.engine.repack import RepackOutcome, run_repack
+from core.engine.repack import Call, RepackOutcome, run_repack
+from core.engine.runner import Runner
 from core.engine.session import CopySession
 from core.engine.state import Transfer
 from core.errors import StoreError
@@ -54,21 +54,12 @@ class BatchCalls:
 
 
 def repack_all(
-    session: CopySession,
-    batches: Sequence[int],
-    *,
-    workers: int,
-    progress: Progress,
-    stop: Callable[[], bool],
-    call_seconds: float | None = None,
+    session: CopySession, batches: Sequence[int], runner: Runner
 ) -> tuple[Transfer, bool]:
-    """Repack batches to their ends; return what was moved and whether it was stopped.
-
-    ``call_seconds`` bounds each call as a function's time limit would.
-    """
-    if workers <= 1 or len(batches) <= 1:
-        return _repack_here(session, batches, progress, stop, call_seconds)
-    return _Pool(session, workers, progress, stop, call_seconds).run(batches)
+    """Repack batches to their ends; return what was moved and whether it was stopped."""
+    if runner.workers <= 1 or len(batches) <= 1:
+        return _repack_here(session, batches, runner)
+    return _Pool(session, runner).run(batches)
 
 
 def _deadline(call_seconds: float | None) -> float | None:
@@ -76,23 +67,18 @@ def _deadline(call_seconds: float | None) -> float | None:
 
 
 def _repack_here(
-    session: CopySession,
-    batches: Sequence[int],
-    progress: Progress,
-    stop: Callable[[], bool],
-    call_seconds: float | None,
+    session: CopySession, batches: Sequence[int], runner: Runner
 ) -> tuple[Transfer, bool]:
     total = Transfer()
     calls = BatchCalls()
     for number in batches:
         while True:
-            outcome = run_repack(
-                session,
-                number,
-                deadline=_deadline(call_seconds),
-                stop=stop,
-                advance=progress.advance,
+            call = Call(
+                deadline=_deadline(runner.call_seconds),
+                stop=runner.stop,
+                advance=runner.progress.advance,
             )
+            outcome = run_repack(session, number, call)
             total = total.plus(outcome.transfer)
             if outcome.is_stopped:
                 return total, True
@@ -105,22 +91,13 @@ def _repack_here(
 class _Pool:
     """A pool for one session's batches."""
 
-    def __init__(
-        self,
-        session: CopySession,
-        workers: int,
-        progress: Progress,
-        stop: Callable[[], bool],
-        call_seconds: float | None,
-    ) -> None:
+    def __init__(self, session: CopySession, runner: Runner) -> None:
         context = multiprocessing.get_context("spawn")
         self._stop_event = context.Event()
         self._advances: SimpleQueue[Advance] = context.SimpleQueue()
-        self._progress = progress
-        self._stop = stop
-        self._call_seconds = call_seconds
+        self._runner = runner
         self._pool = ProcessPoolExecutor(
-            workers,
+            runner.workers,
             mp_context=context,
             initializer=_begin_worker,
             initargs=(session, self._stop_event, self._advances, os.getpid()),
@@ -150,7 +127,7 @@ class _Pool:
         is_stopped = False
         while pending:
             done, _ = wait(pending, timeout=_STOP_CHECK_SECONDS, return_when=FIRST_COMPLETED)
-            if self._stop():
+            if self._runner.stop():
                 self._stop_event.set()
             for future in done:
                 number = pending.pop(future)
@@ -170,11 +147,11 @@ class _Pool:
         return total, is_stopped
 
     def _submit(self, number: int) -> "Future[RepackOutcome]":
-        return self._pool.submit(_work, number, self._call_seconds)
+        return self._pool.submit(_work, number, self._runner.call_seconds)
 
     def _listen(self) -> None:
         while (advance := self._advances.get()) is not None:
-            self._progress.advance(*advance)
+            self._runner.progress.advance(*advance)
 
 
 class _Worker:
@@ -204,13 +181,10 @@ def _watch_parent(parent: int) -> None:
 
 def _work(batch_number: int, call_seconds: float | None) -> RepackOutcome:
     advances = _Batched(_Worker.advances)
-    outcome = run_repack(
-        _Worker.session,
-        batch_number,
-        deadline=_deadline(call_seconds),
-        stop=_Worker.stop_event.is_set,
-        advance=advances.add,
+    call = Call(
+        deadline=_deadline(call_seconds), stop=_Worker.stop_event.is_set, advance=advances.add
     )
+    outcome = run_repack(_Worker.session, batch_number, call)
     advances.flush()
     return outcome
 

@@ -100,9 +100,9 @@ class _Publisher:
             batch = int(head.name.removeprefix(prefix).split("-", 1)[0])
             stored.setdefault(batch, []).append(head.name)
         files = []
-        for number, batch in enumerate(self._plan.batches):
+        for number, planned in enumerate(self._plan.batches):
             paths = [self._tables.fetch(name) for name in stored.get(number, [])]
-            if not paths or not self._is_covered(quote_all(paths), batch.blob_count):
+            if not paths or not self._is_covered(quote_all(paths), planned.blob_count):
                 return False
             files += paths
         columns = f"fault, {INDEX_COLUMNS}"

@@ -47,23 +47,33 @@ class _Part:
     end: int = 0
 
 
-def run_repack(
-    session: CopySession,
-    batch_number: int,
-    *,
-    deadline: float | None = None,
-    stop: Callable[[], bool] = lambda: False,
-    advance: Callable[[int, int], None] = lambda _size, _count: None,
-) -> RepackOutcome:
-    """Repack a batch, or go on with it.
+def _never() -> bool:
+    return False
+
+
+def _ignore(_size: int, _count: int) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """The terms of one call on a batch.
 
     ``deadline`` is a ``time.monotonic`` moment at which the pack under way is closed early;
     ``stop`` gives it up at once. ``advance`` is told content bytes and blobs as they are packed.
     """
+
+    deadline: float | None = None
+    stop: Callable[[], bool] = _never
+    advance: Callable[[int, int], None] = _ignore
+
+
+def run_repack(session: CopySession, batch_number: int, call: Call) -> RepackOutcome:
+    """Repack a batch, or go on with it."""
     plan = read_plan(session.target, session.id)
     assert plan is not None, "repack is called after plan"
     with Workspace(limits.REPACK_MEMORY_SIZE, threads=1) as workspace:
-        return _Repacker(session, plan, batch_number, workspace, deadline, stop, advance).run()
+        return _Repacker(session, plan, batch_number, workspace, call).run()
 
 
 def list_parts(target: Repository, session: CopySession, batch_number: int) -> list[str]:
@@ -82,9 +92,7 @@ class _Repacker:
         plan: Plan,
         batch_number: int,
         workspace: Workspace,
-        deadline: float | None,
-        stop: Callable[[], bool],
-        advance: Callable[[int, int], None],
+        call: Call,
     ) -> None:
         self._session = session
         self._target = session.target
@@ -92,9 +100,7 @@ class _Repacker:
         self._batch = plan.batches[batch_number]
         self._workspace = workspace
         self._tables = Tables(session.target, workspace)
-        self._deadline = deadline
-        self._stop = stop
-        self._advance = advance
+        self._call = call
         self._transfer = Transfer()
         self._stop_checked = 0.0
 
@@ -126,10 +132,10 @@ class _Repacker:
         return int(end)
 
     def _is_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
+        return self._call.deadline is not None and time.monotonic() >= self._call.deadline
 
     def _is_stopped(self) -> bool:
-        if self._stop():
+        if self._call.stop():
             return True
         now = time.monotonic()
         if now - self._stop_checked < _STOP_CHECK_SECONDS:
@@ -211,7 +217,7 @@ class _Repacker:
             ]
         part.rows += frame.faults
         part.end = frame.end
-        self._advance(frame.content_size, len(frame.blobs))
+        self._call.advance(frame.content_size, len(frame.blobs))
 
     def _close(self, part: _Part, ordinal: int) -> bool:
         """Complete the pack and create its part; False when another run's part was first."""

@@ -1,12 +1,10 @@
 """The local runner: a job's session from its claim to its end, on this machine."""
 
-import os
 import random
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from core import ids
@@ -17,6 +15,7 @@ from core.engine.points import list_points
 from core.engine.pool import StalledError, repack_all
 from core.engine.progress import Progress
 from core.engine.publish import PublishOutcome, run_publish
+from core.engine.runner import Runner
 from core.engine.session import (
     Clock,
     CopySession,
@@ -63,15 +62,6 @@ class DryRun:
     point: PointId | None
     record: Record | None
     unfinished: tuple[Claim, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How the local runner works. ``call_seconds`` bounds each repack call, for tests."""
-
-    workers: int = os.cpu_count() or 1
-    call_seconds: float | None = None
-    clock: Clock = system_clock
 
 
 def copied_points(target: Repository, definition: JobDefinition) -> set[PointId]:
@@ -129,14 +119,11 @@ def run_job(
     target: Repository,
     source: Repository,
     definition: JobDefinition,
+    runner: Runner,
     *,
-    progress: Progress,
     backfill: PointId | None = None,
-    stop: Callable[[], bool] = lambda: False,
-    options: Options | None = None,
 ) -> SessionOutcome | None:
     """Run a job once: claim its point, or join whoever has claimed it; None: nothing to do."""
-    chosen = options or Options()
     if not definition.is_enabled:
         raise NotReadyError(
             f"the job {definition.job_id} is disabled",
@@ -147,22 +134,16 @@ def run_job(
             f"the job {definition.job_id} copies repository {definition.source_id}; the source "
             f"in the configuration is {source.identity.id}"
         )
-    sweep_sessions(target, chosen.clock)
+    sweep_sessions(target, runner.clock)
     point = next_point(target, source, definition, backfill)
     if point is None:
         return None
-    claim = claim_point(target, definition, point, chosen.clock)
+    claim = claim_point(target, definition, point, runner.clock)
     session = CopySession(target=target, source=source, claim=claim, definition=definition)
-    return run_session(session, progress=progress, stop=stop, options=chosen)
+    return run_session(session, runner)
 
 
-def run_session(
-    session: CopySession,
-    *,
-    progress: Progress,
-    stop: Callable[[], bool] = lambda: False,
-    options: Options | None = None,
-) -> SessionOutcome:
+def run_session(session: CopySession, runner: Runner) -> SessionOutcome:
     """Run a claimed session from where it stands to its end, or until it is stopped."""
     if is_stopped(session.target.store, session.id):
         raise NotReadyError(
@@ -170,27 +151,20 @@ def run_session(
             hint=f"'coldhaul session resume {session.id}' goes on with it, "
             f"'coldhaul session abandon {session.id}' gives it up.",
         )
-    return _Run(session, progress, stop, options or Options()).run()
+    return _Run(session, runner).run()
 
 
 class _Run:
     """One attempt at a session, and its report."""
 
-    def __init__(
-        self,
-        session: CopySession,
-        progress: Progress,
-        stop: Callable[[], bool],
-        options: Options,
-    ) -> None:
+    def __init__(self, session: CopySession, runner: Runner) -> None:
         self._session = session
-        self._log = Log(progress)
-        self._stop = stop
-        self._options = options
+        self._runner = runner
+        self._log = Log(runner.progress)
         self._plan: Plan | None = None
         self._transfer = Transfer()
         self._begun = time.monotonic()
-        self._started = ids.format_time(options.clock())
+        self._started = ids.format_time(runner.clock())
 
     def run(self) -> SessionOutcome:
         try:
@@ -235,17 +209,10 @@ class _Run:
         random.shuffle(batches)
         try:
             self._transfer, stopped = repack_all(
-                self._session,
-                batches,
-                workers=self._options.workers,
-                progress=self._log,
-                stop=self._stop,
-                call_seconds=self._options.call_seconds,
+                self._session, batches, replace(self._runner, progress=self._log)
             )
         except StalledError as error:
-            void_session(
-                self._session.target, self._session.claim, Report(reasons=(str(error),))
-            )
+            void_session(self._session.target, self._session.claim, Report(reasons=(str(error),)))
             return True
         return not stopped
 
@@ -262,7 +229,7 @@ class _Run:
         )
 
     def _report(self, outcome: str) -> None:
-        ended = ids.format_time(self._options.clock())
+        ended = ids.format_time(self._runner.clock())
         attempt = Attempt(
             runner=RUNNER,
             runner_reason=RUNNER_REASON,

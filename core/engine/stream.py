@@ -79,8 +79,7 @@ def cut_frames(rows: Iterable[Wanted], frame_size: int) -> Iterator[list[Wanted]
     current = _Frame()
     for row in rows:
         is_full = (
-            current.size + row.length > frame_size
-            or len(current.wanted) >= limits.FRAME_BLOBS_MAX
+            current.size + row.length > frame_size or len(current.wanted) >= limits.FRAME_BLOBS_MAX
         )
         if current.wanted and is_full:
             yield current.wanted

@@ -80,7 +80,9 @@ class Tables:
         self.workspace.run(
             f"create or replace table cut as select *, {cut}::BIGINT as piece from {relation}"
         )
-        pieces = [row[0] for row in self.workspace.rows("select distinct piece from cut order by 1")]
+        pieces = [
+            row[0] for row in self.workspace.rows("select distinct piece from cut order by 1")
+        ]
         stored = tuple(
             self._store_one(
                 f"select * exclude (piece) from cut where piece = {piece} order by {order}",

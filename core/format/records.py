@@ -5,8 +5,9 @@ version; a missing or mistyped one is damage.
 """
 
 import json
+from collections.abc import Hashable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,7 +19,7 @@ T = TypeVar("T")
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -32,11 +33,12 @@ def decode(kind: type[T], data: bytes, name: str) -> T:
     if len(data) > JSON_SIZE_MAX:
         raise IntegrityError(f"{name} is {len(data)} bytes long, more than any such object may be")
     try:
-        return _adapter(kind).validate_json(data)
+        value: T = _adapter(kind).validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise IntegrityError(f"{name} is damaged: {where}: {first['msg']}") from None
+    return value
 
 
 def encode_identity(identity: Identity) -> bytes:

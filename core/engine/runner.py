@@ -1,0 +1,27 @@
+"""How the local runner works and who watches it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.engine.progress import Progress, Silent
+from core.engine.session import Clock, system_clock
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """The terms of a run on this machine.
+
+    ``stop`` is asked often and ends the run at once when it says so. ``workers`` are processes.
+    ``call_seconds`` bounds each repack call as a function's time limit would; None: no bound.
+    """
+
+    progress: Progress = field(default_factory=Silent)
+    stop: Callable[[], bool] = _never
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    call_seconds: float | None = None
+    clock: Clock = system_clock
