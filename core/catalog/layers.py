@@ -11,6 +11,9 @@ from core.catalog.tables import ITEM_COLUMNS
 from core.catalog.workspace import Workspace, quote_all
 from core.limits import BLOB_SIZE_MAX
 
+# Below every time that a row can have: times before 1970 are negative and visible.
+NO_FLOOR = -(1 << 63) + 1
+
 _TYPES = (
     "NULL::BLOB as path, '' as kind, 0::BIGINT as size, 0::BIGINT as modified, '' as metadata, "
     "[]::BLOB[] as blobs, false as deleted, false as damaged"
@@ -31,7 +34,7 @@ def create_layers(workspace: Workspace, view: str, layers: Sequence[Sequence[Pat
 def visible_sql(layers: str, floor: int, oldest: int = 0) -> str:
     """Return the query of the visible rows: newest of each path, not deleted, not below the floor.
 
-    ``floor`` is nanoseconds; layers before place ``oldest`` are left out.
+    ``floor`` is nanoseconds, ``NO_FLOOR`` for none; layers before place ``oldest`` are left out.
     """
     # Only newer layers are hashed, so a large base streams past the small ones.
     return f"""(select {", ".join("r." + c for c in ITEM_COLUMNS.split(", "))}

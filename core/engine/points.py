@@ -55,9 +55,9 @@ def find_point(repository: Repository, text: str | None) -> Record:
 
 
 def visible_floor(repository: Repository) -> int:
-    """Return the floor below which rows belong to no point: nanoseconds, 0 for none."""
+    """Return the floor below which rows belong to no point: nanoseconds, or ``NO_FLOOR``."""
     is_item_level = repository.identity.retention_type is RetentionType.ITEM_LEVEL
-    return repository.floor() if is_item_level else 0
+    return repository.floor() if is_item_level else layer_tables.NO_FLOOR
 
 
 def open_visible(tables: Tables, record: Record, view: str) -> str:

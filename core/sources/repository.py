@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core import ids, limits
+from core.catalog.layers import NO_FLOOR
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError, StoreError
 from core.format import frame, keyset, names, records, seal
 from core.ids import BlobId, PointId, RepositoryId
@@ -260,12 +261,12 @@ class Repository:
         return set(marked)
 
     def floor(self) -> int:
-        """Return the highest retention floor ever written, nanoseconds; 0 without one."""
+        """Return the highest retention floor ever written, nanoseconds; ``NO_FLOOR`` without one."""
         written = (
             head.name.removeprefix(names.RETENTION).removesuffix(".json")
             for head in self.store.list(names.RETENTION)
         )
-        return max((int(text) for text in written if text.isdigit()), default=0)
+        return max((int(text) for text in written if text.isdigit()), default=NO_FLOOR)
 
 
 class PlainSealer:
