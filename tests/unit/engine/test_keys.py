@@ -1,0 +1,331 @@
+"""Slots come and go, epochs grow, and nothing that was written is ever locked away."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core.engine.keys import (
+    FIRST_SLOT,
+    SlotView,
+    add_passphrase,
+    add_recovery,
+    export_keyset,
+    list_keys,
+    remove_slot,
+    rotate_keys,
+)
+from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
+from core.format import keyset, names
+from core.sources.repository import KeyAccess, Repository
+from core.stores.store import Store
+from tests.support.repositories import SECRET, create_in, names_in, new_store, reopen
+from tests.support.stores import Hooked, Kind, LostAnswer
+
+SECOND = "a second passphrase"
+
+
+@pytest.fixture(scope="module")
+def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create a repository once: deriving keys from passphrases is slow on purpose."""
+    folder = tmp_path_factory.mktemp("created")
+    create_in(new_store(folder), SECRET)
+    return folder
+
+
+@pytest.fixture
+def repository(created: Path, tmp_path: Path) -> Repository:
+    shutil.copytree(created, tmp_path / "vault")
+    return reopen(new_store(tmp_path / "vault"), SECRET)
+
+
+@pytest.fixture
+def store(repository: Repository) -> Store:
+    return repository.store
+
+
+def keys_with(store: Store, secret: str) -> KeyAccess:
+    keys = reopen(store, secret).keys
+    assert keys is not None
+    return keys
+
+
+def opens(store: Store, name: str, secret: str) -> bool:
+    """Say whether a stored keyset, old or new, opens with this secret."""
+    stored = keyset.decode_keyset(store.get(name), names.keyset_version(name))
+    return keyset.unwrap(stored, secret) is not None
+
+
+def keysets_in(store: Store) -> list[str]:
+    return [*names_in(store, names.KEYS), *names_in(store, f"{names.PACKS}keys-")]
+
+
+def assert_copies_agree(store: Store) -> None:
+    for name in names_in(store, names.KEYS):
+        version = names.keyset_version(name)
+        assert version is not None
+        assert store.get(name) == store.get(names.packed_keyset(version))
+
+
+def test_the_first_slot_is_listed_without_a_secret(store: Store) -> None:
+    assert list_keys(store) == (SlotView(name=FIRST_SLOT, kind="passphrase", is_usable=True),)
+
+
+def test_an_added_passphrase_opens_the_same_keys(repository: Repository) -> None:
+    add_passphrase(repository.store, SECRET, SECOND, "colleague")
+    before = repository.keys
+    assert before is not None
+    for secret in (SECRET, SECOND):
+        assert keys_with(repository.store, secret).ring == before.ring
+    assert [slot.name for slot in list_keys(repository.store)] == [FIRST_SLOT, "colleague"]
+    assert keysets_in(repository.store) == [
+        "keys/1.json", "keys/2.json", "packs/keys-1.json", "packs/keys-2.json"
+    ]  # fmt: skip
+    assert_copies_agree(repository.store)
+
+
+def test_adding_the_same_passphrase_again_changes_nothing(store: Store) -> None:
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    before = keysets_in(store)
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    assert keysets_in(store) == before
+
+
+def test_a_recovery_key_opens_the_repository(repository: Repository) -> None:
+    text = add_recovery(repository.store, SECRET, "safe")
+    assert repository.keys is not None
+    assert keys_with(repository.store, text).ring == repository.keys.ring
+    assert list_keys(repository.store)[-1] == SlotView(name="safe", kind="recovery", is_usable=True)
+
+
+def test_a_recovery_key_can_make_the_next_change(store: Store) -> None:
+    text = add_recovery(store, SECRET, "safe")
+    add_passphrase(store, text, SECOND, "new")
+    assert opens(store, "keys/3.json", SECOND)
+
+
+@pytest.mark.parametrize("name", [FIRST_SLOT, "safe"])
+def test_names_are_unique(store: Store, name: str) -> None:
+    add_recovery(store, SECRET, "safe")
+    before = keysets_in(store)
+    with pytest.raises(ConflictError, match=name):
+        add_passphrase(store, SECRET, SECOND, name)
+    with pytest.raises(ConflictError, match=name):
+        add_recovery(store, SECRET, name)
+    assert keysets_in(store) == before
+
+
+def test_a_wrong_secret_changes_nothing(store: Store) -> None:
+    for change in (
+        lambda: add_passphrase(store, "wrong", SECOND, "new"),
+        lambda: add_recovery(store, "wrong", "new"),
+        lambda: remove_slot(store, "wrong", FIRST_SLOT),
+        lambda: rotate_keys(store, "wrong"),
+    ):
+        with pytest.raises(InputError, match="passphrase"):
+            change()
+    assert keysets_in(store) == ["keys/1.json", "packs/keys-1.json"]
+
+
+def test_an_empty_passphrase_is_refused(store: Store) -> None:
+    with pytest.raises(InputError, match="empty"):
+        add_passphrase(store, SECRET, "", "new")
+
+
+def test_a_removed_passphrase_opens_nothing_that_is_left(store: Store) -> None:
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    rotate_keys(store, SECRET)
+    remove_slot(store, SECRET, "colleague")
+    assert keysets_in(store) == ["keys/4.json", "packs/keys-4.json"]
+    assert not any(opens(store, name, SECOND) for name in keysets_in(store))
+    assert all(opens(store, name, SECRET) for name in keysets_in(store))
+
+
+def test_one_may_remove_the_passphrase_one_came_in_with(store: Store) -> None:
+    add_passphrase(store, SECRET, SECOND, "new")
+    remove_slot(store, SECRET, FIRST_SLOT)
+    assert [slot.name for slot in list_keys(store)] == ["new"]
+    keys_with(store, SECOND)
+    with pytest.raises(InputError, match="passphrase"):
+        reopen(store, SECRET)
+
+
+def test_the_last_way_in_stays(store: Store) -> None:
+    with pytest.raises(ConflictError, match="last"):
+        remove_slot(store, SECRET, FIRST_SLOT)
+    keys_with(store, SECRET)
+
+
+def test_an_unknown_name_cannot_be_removed(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="nobody"):
+        remove_slot(store, SECRET, "nobody")
+
+
+def test_a_rotation_seals_anew_and_keeps_what_was_sealed_before(repository: Repository) -> None:
+    repository.write_object("jobs/old/1.json", b"before")
+    assert rotate_keys(repository.store, SECRET) == 2
+    rotated = reopen(repository.store, SECRET)
+    rotated.write_object("jobs/new/1.json", b"after")
+    assert rotated.read_object("jobs/old/1.json") == b"before"
+    assert rotated.id_key == repository.id_key
+    # The one who opened it before looks for newer keys by itself.
+    assert repository.read_object("jobs/new/1.json") == b"after"
+    assert rotate_keys(repository.store, SECRET) == 3
+
+
+def test_no_change_of_keys_touches_data(repository: Repository) -> None:
+    """A changed password wraps the keys anew and never encrypts data again (R9)."""
+    repository.write_object("jobs/a/1.json", b"content")
+    stored = repository.store.get("jobs/a/1.json")
+    add_passphrase(repository.store, SECRET, SECOND, "new")
+    remove_slot(repository.store, SECRET, FIRST_SLOT)
+    rotate_keys(repository.store, SECOND)
+    assert repository.store.get("jobs/a/1.json") == stored
+
+
+def test_export_gives_the_newest_keyset(store: Store) -> None:
+    rotate_keys(store, SECRET)
+    exported = export_keyset(store)
+    assert exported == store.get("keys/2.json")
+    assert keyset.unwrap(keyset.decode_keyset(exported), SECRET) is not None
+
+
+def test_an_unencrypted_repository_has_no_keys_to_change(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    create_in(store)
+    for use in (list_keys, export_keyset, lambda store: rotate_keys(store, SECRET)):
+        with pytest.raises(InputError, match="not encrypted"):
+            use(store)
+
+
+def test_lost_keysets_are_not_invented(store: Store) -> None:
+    store.delete([names.keyset(1)])
+    with pytest.raises(IntegrityError) as error:
+        rotate_keys(store, SECRET)
+    assert "rebuild" in error.value.hint
+
+
+def test_a_missing_copy_beside_the_packs_is_written_again(store: Store) -> None:
+    store.delete([names.packed_keyset(1)])
+    rotate_keys(store, SECRET)
+    assert_copies_agree(store)
+
+
+def test_an_unfinished_change_is_finished_by_the_next(store: Store) -> None:
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    store.delete([names.keyset(2)])
+    assert rotate_keys(store, SECRET) == 2
+    assert opens(store, names.keyset(3), SECOND)
+    assert_copies_agree(store)
+    assert names.keyset(2) in names_in(store)
+
+
+def test_an_unfinished_removal_shuts_the_removed_one_out(store: Store) -> None:
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    first, second = store.get(names.keyset(1)), store.get(names.keyset(2))
+    remove_slot(store, SECRET, "colleague")
+    # As if it had been stopped before its version counted.
+    store.delete([names.keyset(3)])
+    for version, stored in ((1, first), (2, second)):
+        store.put(names.keyset(version), stored)
+        store.put(names.packed_keyset(version), stored)
+    with pytest.raises(InputError, match="passphrase"):
+        rotate_keys(store, SECOND)
+    assert keysets_in(store) == ["keys/3.json", "packs/keys-3.json"]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_removal_stopped_while_deleting_is_finished_by_repeating_it(
+    store: Store, kept: int
+) -> None:
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    name = (names.keyset(2), names.packed_keyset(2))[kept]
+    left = store.get(name)
+    remove_slot(store, SECRET, "colleague")
+    store.put(name, left)
+    remove_slot(store, SECRET, "colleague")
+    assert keysets_in(store) == ["keys/3.json", "packs/keys-3.json"]
+
+
+def test_an_older_keyset_that_cannot_be_read_goes_with_a_removal(store: Store) -> None:
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    store.delete([names.keyset(1)])
+    store.put(names.keyset(1), b"{")
+    remove_slot(store, SECRET, "colleague")
+    assert keysets_in(store) == ["keys/3.json", "packs/keys-3.json"]
+
+
+def test_a_foreign_keyset_beside_the_packs_is_ignored(store: Store, tmp_path: Path) -> None:
+    """It opens with another key-encryption key, so no change of these keys left it."""
+    other = new_store(tmp_path / "other")
+    create_in(other, SECRET)
+    rotate_keys(other, SECRET)
+    store.put(names.packed_keyset(2), other.get(names.packed_keyset(2)))
+    before = keys_with(store, SECRET).ring
+    assert rotate_keys(store, SECRET) == 2
+    assert names.keyset(2) not in names_in(store, names.KEYS)
+    assert keys_with(store, SECRET).ring.epochs[:-1] == before.epochs
+
+
+def test_a_keyset_that_lacks_an_epoch_is_never_made_to_count(store: Store) -> None:
+    rotate_keys(store, SECRET)
+    kek = keys_with(store, SECRET).kek
+    ring = keyset.new_key_ring()
+    sealed = keyset.seal_key_ring(kek, ring, reopen(store, SECRET).identity.id, 3)
+    stale = keyset.Keyset(version=3, slots=(), sealed_keys=sealed)
+    store.put(names.packed_keyset(3), keyset.encode_keyset(stale))
+    before = keys_with(store, SECRET).ring
+    add_passphrase(store, SECRET, SECOND, "new")
+    assert keys_with(store, SECOND).ring == before
+    assert keys_with(store, SECOND).version == 4
+
+
+@pytest.mark.parametrize("moment", [("put", "packs/keys-2.json"), ("put", "keys/2.json")])
+def test_of_two_changes_at_once_none_is_lost(store: Store, moment: tuple[Kind, str]) -> None:
+    """Each rotation is in the end, whoever is interrupted by the other and where."""
+    happened = False
+
+    def other_rotates(kind: Kind, name: str) -> None:
+        nonlocal happened
+        if (kind, name) == moment and not happened:
+            happened = True
+            rotate_keys(store, SECRET)
+
+    first = keys_with(store, SECRET).ring
+    add_passphrase(Hooked(store, other_rotates), SECRET, SECOND, "colleague")
+    assert happened
+    newest = keys_with(store, SECOND)
+    assert newest.ring.epochs[:1] == first.epochs
+    assert len(newest.ring.epochs) == 2
+    assert_copies_agree(store)
+
+
+@pytest.mark.parametrize("moment", [("put", "packs/keys-3.json"), ("put", "keys/3.json")])
+def test_a_change_that_a_removal_overtakes_is_in_the_end(
+    store: Store, moment: tuple[Kind, str]
+) -> None:
+    """Its number may be deleted and free again: it still neither wins nor gets lost."""
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    happened = False
+
+    def other_removes(kind: Kind, name: str) -> None:
+        nonlocal happened
+        if (kind, name) == moment and not happened:
+            happened = True
+            rotate_keys(store, SECRET)
+            remove_slot(store, SECRET, "colleague")
+
+    text = add_recovery(Hooked(store, other_removes), SECRET, "safe")
+    assert happened
+    assert len(keys_with(store, text).ring.epochs) == 2
+    assert not any(opens(store, name, SECOND) for name in keysets_in(store))
+    assert_copies_agree(store)
+
+
+def test_lost_answers_do_no_harm(store: Store) -> None:
+    losing = LostAnswer(store)
+    add_passphrase(losing, SECRET, SECOND, "colleague")
+    assert rotate_keys(losing, SECOND) == 2
+    remove_slot(losing, SECOND, FIRST_SLOT)
+    assert [slot.name for slot in list_keys(store)] == ["colleague"]
+    assert_copies_agree(store)
