@@ -26,6 +26,7 @@ from collections.abc import Callable
 from rich.text import Text
 
 from core.errors import ColdhaulError
+from proxy.interrupt import InterruptedRunError
 from proxy.output import Output, silence_stdout
 from proxy.wording import show_text
 
@@ -50,6 +51,9 @@ def run_command(body: Callable[[], int], output: Output) -> int:
     except KeyboardInterrupt:
         output.say("Interrupted; nothing is half done.")
         return INTERRUPTED
+    except InterruptedRunError as error:
+        _report_interrupt(output, error)
+        return error.exit_code
     except ColdhaulError as error:
         report(output, error)
         return error.exit_code
@@ -68,6 +72,19 @@ def report(output: Output, error: ColdhaulError) -> None:
             "exit_code": error.exit_code,
             "message": error.message,
             "problems": list(error.problems),
+            "hint": error.hint,
+        },
+    )
+
+
+def _report_interrupt(output: Output, error: InterruptedRunError) -> None:
+    report_parts(
+        output,
+        {
+            "category": "interrupted",
+            "exit_code": error.exit_code,
+            "message": error.message,
+            "problems": [],
             "hint": error.hint,
         },
     )

@@ -10,8 +10,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from core.errors import NotReadyError
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NOTICE = b"\nStopping; what is finished is kept. Once more kills at once.\n"
+
+
+class InterruptedRunError(Exception):
+    """Work ended because a signal asked for it. ``hint`` says how to go on."""
+
+    def __init__(self, message: str, hint: str, exit_code: int) -> None:
+        """Keep the parts apart, as the errors of ``core`` do."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
 
 
 class Stop:
@@ -32,8 +45,12 @@ class Stop:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Turn the first SIGINT or SIGTERM into a request; the second acts as ever."""
+def stoppable(go_on: str) -> Iterator[Stop]:
+    """Turn the first SIGINT or SIGTERM into a request; the second acts as ever.
+
+    ``go_on`` is the command that goes on with the work. Work that says ``NotReadyError`` because
+    of the request becomes an ``InterruptedRunError``.
+    """
     stop = Stop()
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -46,6 +63,11 @@ def stoppable() -> Iterator[Stop]:
     before = {each: signal.signal(each, ask) for each in _SIGNALS}
     try:
         yield stop
+    except NotReadyError as error:
+        if stop.signal is None:
+            raise
+        hint = f"To go on: {go_on}"
+        raise InterruptedRunError(error.message, hint, stop.exit_code) from error
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -112,6 +112,7 @@ class Meter:
         seconds = self._clock() - self.begun
         count = f"{self.count:,} done" if self.count else ""
         amount = ", ".join(filter(None, (count, show_size(self.size) if self.size else "")))
+        amount = amount or "done"
         rate = show_rate(self.size, seconds)
         words = (amount, f"in {show_duration(seconds)}", f"({rate})" if rate else "")
         return " ".join(filter(None, words))

@@ -12,7 +12,7 @@ from proxy.interrupt import stoppable
 TWICE = """
 import os, signal
 from proxy.interrupt import stoppable
-with stoppable() as stop:
+with stoppable("coldhaul x") as stop:
     os.kill(os.getpid(), signal.SIGINT)
     assert stop()
     os.kill(os.getpid(), signal.SIGINT)
@@ -21,7 +21,7 @@ with stoppable() as stop:
 
 
 def test_nobody_has_asked_at_first() -> None:
-    with stoppable() as stop:
+    with stoppable("coldhaul x") as stop:
         assert not stop()
     assert stop.exit_code == 0
 
@@ -30,7 +30,7 @@ def test_nobody_has_asked_at_first() -> None:
 def test_the_first_signal_asks_and_the_code_tells_which(
     number: signal.Signals, code: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with stoppable() as stop:
+    with stoppable("coldhaul x") as stop:
         os.kill(os.getpid(), number)
         assert stop()
     assert stop.exit_code == code
@@ -45,7 +45,7 @@ def test_the_second_signal_kills() -> None:
 
 def test_afterwards_signals_mean_what_they_meant() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with stoppable():
+    with stoppable("coldhaul x"):
         pass
     assert signal.getsignal(signal.SIGINT) is before
     with pytest.raises(KeyboardInterrupt):

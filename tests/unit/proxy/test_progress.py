@@ -91,7 +91,7 @@ def test_plain_progress_says_where_each_phase_ended(capsys: pytest.CaptureFixtur
         "half way",
         "Copying: 2 done, 4.00 MiB",
         "warning: something odd",
-        "Publishing:",
+        "Publishing: done",
     ]
 
 
