@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
+from multiprocessing.util import Finalize
 
 from core import limits
 from core.engine.repack import Call, RepackOutcome, run_repack
@@ -170,13 +171,22 @@ def _begin_worker(
     _Worker.session = session
     _Worker.stop_event = stop_event
     _Worker.advances = advances
-    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
+    ended = threading.Event()
+    watch = threading.Thread(target=_watch_parent, args=(parent, ended), daemon=True)
+    watch.start()
+    # A thread that outlives the interpreter makes native libraries complain of leaks.
+    Finalize(None, _end_watch, args=(watch, ended), exitpriority=0)
 
 
-def _watch_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_PARENT_CHECK_SECONDS)
-    os._exit(1)
+def _watch_parent(parent: int, ended: threading.Event) -> None:
+    while not ended.wait(_PARENT_CHECK_SECONDS):
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _end_watch(watch: threading.Thread, ended: threading.Event) -> None:
+    ended.set()
+    watch.join()
 
 
 def _work(batch_number: int, call_seconds: float | None) -> RepackOutcome:

@@ -107,12 +107,25 @@ class _Repacker:
     def run(self) -> RepackOutcome:
         path = self._tables.fetch(self._batch.table.name, self._batch.table)
         self._workspace.run(f"create view batch as select * from read_parquet({quote(path)})")
+        counted = False
         while True:
             parts = list_parts(self._target, self._session, self._number)
             start = self._end_of(parts)
+            if not counted:
+                self._count_finished(start)
+                counted = True
             if start >= self._batch.blob_count or self._is_stopped() or self._is_late():
                 return self._outcome(start, len(parts))
             self._stream(start, len(parts))
+
+    def _count_finished(self, end: int) -> None:
+        """Tell whoever watches what earlier calls have done."""
+        count, size = self._workspace.row(
+            f"""select count(*), coalesce(sum(length), 0)::BIGINT from batch
+            where ordinal < {end}"""
+        )
+        if count:
+            self._call.advance(size, count)
 
     def _outcome(self, start: int, part_count: int) -> RepackOutcome:
         is_done = start >= self._batch.blob_count

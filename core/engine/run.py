@@ -4,6 +4,7 @@ import random
 import secrets
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -170,7 +171,9 @@ class _Run:
         try:
             outcome = self._work()
         except ColdhaulError as error:
-            self._report(f"{error.category}: {error.message}")
+            # What went wrong matters more than that the report of it cannot be kept either.
+            with suppress(ColdhaulError):
+                self._report(f"{error.category}: {error.message}")
             raise
         self._report(outcome.status.value)
         return outcome

@@ -42,6 +42,10 @@ class FolderStore:
         self._tree = FolderTree(self._root, create=create)
         self._is_swept = False
 
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        """Open the same root anew in another process: descriptors do not travel."""
+        return (type(self), (self._root,))
+
     @classmethod
     def open(cls, location: str | Path, *, create: bool = False) -> Self:
         """Return the store at a path or at a ``file:///path`` url; anything else is refused."""
