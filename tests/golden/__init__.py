@@ -1,0 +1,1 @@
+"""Bytes that were written once and have to stay readable for ever."""
