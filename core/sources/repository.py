@@ -176,11 +176,9 @@ class Repository:
         decoder = frame.FrameDecoder(limits.TABLE_OBJECT_SIZE_MAX)
         try:
             with path.open("wb") as file:
-                for plain in self._read_opened(name):
-                    content = decoder.update(plain)
+                for content in _decoded(decoder, self._read_opened(name)):
                     digest.update(content)
                     file.write(content)
-                decoder.finish()
         except IntegrityError as error:
             raise IntegrityError(f"{name}: {error.message}") from error
         except OSError as error:
@@ -316,6 +314,12 @@ def _decode_frame(name: str, plain: bytes, size_max: int) -> bytes:
         return frame.decode_frame(plain, size_max)
     except IntegrityError as error:
         raise IntegrityError(f"{name}: {error.message}") from error
+
+
+def _decoded(decoder: frame.FrameDecoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for plain in pieces:
+        yield decoder.update(plain)
+    yield decoder.finish()
 
 
 def _record_name(head: ObjectHead) -> RecordName:
