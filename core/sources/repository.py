@@ -6,7 +6,6 @@ first the seal, then the frame's checksum, then the digest or id where one is kn
 
 import hashlib
 import hmac
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -384,8 +383,3 @@ def open_repository(store: Store, secret: Callable[[], str] | None) -> Repositor
             hint="'coldhaul rebuild' brings the keyset back from beside the packs.",
         )
     return Repository(store, identity, unlock(current, identity, secret(), store.url))
-
-
-def encode_json(value: object) -> bytes:
-    """Write plain JSON in one canonical form."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
