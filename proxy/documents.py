@@ -8,6 +8,7 @@ from typing import Any
 
 from core.engine.history import SessionView
 from core.engine.state import Attempt, DamagedItem, Transfer
+from core.errors import InputError
 from core.ids import parse_time
 from core.model import JobDefinition, Record, SessionKind
 from proxy.wording import path_fields
@@ -16,8 +17,11 @@ Document = dict[str, Any]
 
 
 def iso_time(text: str) -> str:
-    """Rewrite a moment as ids have it."""
-    return parse_time(text).isoformat()
+    """Rewrite a moment as ids have it; any other text stays as it is."""
+    try:
+        return parse_time(text).isoformat()
+    except InputError:
+        return text
 
 
 def point_document(record: Record) -> Document:
@@ -103,7 +107,7 @@ def session_document(view: SessionView) -> Document:
         "runner": latest.runner if latest else "",
         "runner_reason": latest.runner_reason if latest else "",
         "claimed": iso_time(claim.claimed),
-        "last_seen": view.last_seen,
+        "last_seen": iso_time(view.last_seen),
         "planned_blob_count": view.planned_blobs,
         "planned_content_size": view.planned_size,
         "written_object_count": moved.blob_count if is_backup else moved.pack_count,

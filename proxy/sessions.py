@@ -1,6 +1,6 @@
 """Finding sessions: of jobs by their claims, of backups by what they leave in their repository."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from core.engine.history import SessionView, list_sessions, view_session
@@ -73,14 +73,14 @@ def _open_claims(repository: Repository) -> Iterator[Claim]:
 def find_session(invocation: Invocation, text: str) -> FoundSession:
     """Return the session whose id starts with ``text``, wherever in the configuration it is."""
     found: list[FoundSession] = []
-    problems: list[str] = []
+    errors: dict[str, ColdhaulError] = {}
     for name in invocation.config.repositories:
         try:
             repository = open_named(invocation, name)
             claims = _claims(repository)
         except ColdhaulError as error:
             # A repository that is out of reach must not hide the sessions of the others.
-            problems.append(f"{name}: {error.message}")
+            errors[name] = error
             continue
         found += [
             FoundSession(repository_name=name, repository=repository, claim=claim)
@@ -88,12 +88,7 @@ def find_session(invocation: Invocation, text: str) -> FoundSession:
             if claim.session_id.startswith(text)
         ]
     if not found:
-        raise NotFoundError(
-            f"no repository of {invocation.config_path} knows a session whose id starts with "
-            f"{text!r}",
-            hint="'coldhaul session list' with a job or repository shows the ids.",
-            problems=problems,
-        )
+        raise _unknown(invocation, text, errors)
     if len(found) > 1:
         raise ConflictError(
             f"{len(found)} sessions have ids that start with {text!r}",
@@ -101,6 +96,20 @@ def find_session(invocation: Invocation, text: str) -> FoundSession:
             problems=[f"{each.claim.session_id} in {each.repository_name}" for each in found],
         )
     return found[0]
+
+
+def _unknown(
+    invocation: Invocation, text: str, errors: Mapping[str, ColdhaulError]
+) -> ColdhaulError:
+    """Say that a session is not there, or rather why that cannot be known."""
+    kind = next((type(error) for error in errors.values()), NotFoundError)
+    reached = "that can be opened " if errors else ""
+    return kind(
+        f"no repository of {invocation.config_path} {reached}knows a session whose id starts "
+        f"with {text!r}",
+        hint="'coldhaul session list' with a job or repository shows the ids.",
+        problems=[f"{name}: {error.message}" for name, error in errors.items()],
+    )
 
 
 def _claims(repository: Repository) -> list[Claim]:

@@ -123,7 +123,7 @@ def _describe(invocation: Invocation, found: FoundSession, view: SessionView) ->
         f"status       {view.status}",
         *(f"reason       {reason}" for reason in view.reasons),
         f"claimed      {document['claimed']}",
-        f"last seen    {view.last_seen}",
+        f"last seen    {document['last_seen']}",
         f"source point {claim.source_point}",
     ]
     if view.record is not None:
