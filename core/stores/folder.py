@@ -36,7 +36,8 @@ class FolderStore:
     def __init__(self, root: Path, *, create: bool = False) -> None:
         """Touch nothing yet. With ``create`` a missing root is empty and the first write makes it.
 
-        Without it a missing root is a ``StoreError``: most often a disk that is not mounted.
+        Without it, and once the root has been seen, a missing root is a ``StoreError``: most often
+        a disk that is not mounted.
         """
         self._root = Path(os.path.abspath(root))
         self._tree = FolderTree(self._root, create=create)

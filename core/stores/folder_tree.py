@@ -68,9 +68,13 @@ class FolderTree:
     """The folders below one root, by their paths relative to it; ``""`` is the root."""
 
     def __init__(self, root: Path, *, create: bool) -> None:
-        """Touch nothing yet. With ``create`` a missing root is empty and ``make`` makes it."""
+        """Touch nothing yet. With ``create`` a missing root is empty and ``make`` makes it.
+
+        That holds until the root is seen: one that is missing later has been unmounted.
+        """
         self.root = str(root)
         self._create = create
+        self._may_be_missing = create
         self._open: dict[str, Folder] = {}
 
     def location(self, path: str) -> str:
@@ -144,9 +148,9 @@ class FolderTree:
 
     def _open_root(self) -> Folder | None:
         try:
-            return Folder(os.open(self.root, _OPEN_FOLDER))
+            root = Folder(os.open(self.root, _OPEN_FOLDER))
         except FileNotFoundError:
-            if self._create:
+            if self._may_be_missing:
                 return None
             raise StoreError(
                 f"the folder {self.root} is not there",
@@ -156,6 +160,8 @@ class FolderTree:
             raise StoreError(
                 f"{self.root} is not a folder", hint="correct the repository's url"
             ) from None
+        self._may_be_missing = False
+        return root
 
     def _open_below(self, path: str) -> Folder | None:
         parent_path, _, leaf = path.rpartition("/")

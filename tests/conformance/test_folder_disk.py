@@ -283,7 +283,9 @@ def test_root_that_is_a_file_is_said(tmp_path: Path) -> None:
             store.put("a", b"")
 
 
-def test_disk_that_goes_away_is_no_empty_store(store: FolderStore, root: Path) -> None:
+@pytest.mark.parametrize("create", [False, True])
+def test_disk_that_goes_away_is_no_empty_store(root: Path, *, create: bool) -> None:
+    store = FolderStore(root, create=create)
     store.put("a/b", b"x")
     upload = store.upload("a/c")
     os.rename(root, root.parent / "moved")
@@ -295,6 +297,7 @@ def test_disk_that_goes_away_is_no_empty_store(store: FolderStore, root: Path) -
         list(store.list())
     with pytest.raises(StoreError, match="root is not there"):
         upload.complete()
+    assert not root.exists()
     moved = FolderStore(root.parent / "moved")
     assert names(moved) == ["a/b"]
     assert os.listdir(root.parent / "moved/.coldhaul-tmp") == []
