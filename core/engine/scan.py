@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from core.catalog.layers import NO_FLOOR
 from core.engine.skipped import SkipList, UnreadableError, reading
 from core.errors import InputError, NotReadyError, StoreError
 from core.limits import PATH_COMPONENT_SIZE_MAX, PATH_SIZE_MAX
@@ -26,7 +27,7 @@ _SPECIAL = {
 
 # Times are stored as 64-bit nanoseconds: 1677 to 2262. A file system that goes further gets the
 # nearest such time: content matters more than a year that nobody has seen.
-_TIME_MIN, _TIME_MAX = -(1 << 63), (1 << 63) - 1
+_TIME_MIN, _TIME_MAX = NO_FLOOR, (1 << 63) - 1
 
 
 class Folder:
