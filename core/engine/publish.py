@@ -97,8 +97,9 @@ class _Publisher:
         prefix = names.session(self._session.id, "parts/")
         stored: dict[int, list[str]] = {}
         for head in self._target.store.list(prefix):
-            batch = int(head.name.removeprefix(prefix).split("-", 1)[0])
-            stored.setdefault(batch, []).append(head.name)
+            batch = head.name.removeprefix(prefix).split("-", 1)[0]
+            if batch.isdigit():
+                stored.setdefault(int(batch), []).append(head.name)
         files = []
         for number, planned in enumerate(self._plan.batches):
             paths = [self._tables.fetch(name) for name in stored.get(number, [])]

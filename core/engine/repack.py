@@ -13,7 +13,7 @@ from core.catalog.tables import write_part
 from core.catalog.workspace import Workspace, quote
 from core.engine.packing import OpenPack, begin_pack
 from core.engine.plan import read_plan
-from core.engine.session import CopySession, is_stopped
+from core.engine.session import CopySession, is_stopped, record_size
 from core.engine.state import Plan, Transfer
 from core.engine.stream import FrameStream, ReadyFrame, Wanted
 from core.engine.tables import Tables
@@ -154,7 +154,9 @@ class _Repacker:
         if now - self._stop_checked < _STOP_CHECK_SECONDS:
             return False
         self._stop_checked = now
-        return is_stopped(self._target.store, self._session.id)
+        # A record, void or not, ends the session: what is written after it is waste.
+        is_over = record_size(self._target.store, self._session.claim.record_name) is not None
+        return is_over or is_stopped(self._target.store, self._session.id)
 
     def _wanted(self, start: int) -> Iterator[Wanted]:
         rows = self._workspace.rows(

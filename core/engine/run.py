@@ -182,9 +182,10 @@ class _Run:
         session = self._session
         self._log.note(f"session {session.id} copies {session.claim.source_point}")
         self._log.note(f"runner: {RUNNER}, because {RUNNER_REASON}")
-        if record_size(session.target.store, session.claim.record_name) is None:
+        if not self._has_record():
             open_session(session.target, session.claim)
-            if not self._repack():
+            is_over = self._repack() or self._has_record()
+            if not is_over:
                 return self._outcome(PublishOutcome(is_done=False, status=SessionStatus.STOPPED))
         self._log.start("Publishing", None, None)
         published = run_publish(session)
@@ -195,7 +196,12 @@ class _Run:
             )
         return self._outcome(published)
 
+    def _has_record(self) -> bool:
+        """Say whether the session is over: published, or void."""
+        return record_size(self._session.target.store, self._session.claim.record_name) is not None
+
     def _repack(self) -> bool:
+        """Plan and repack; False when it was stopped."""
         self._log.start("Planning", None, None)
         plan = None
         while plan is None:
