@@ -109,8 +109,11 @@ def quote_all(paths: Sequence[Path]) -> str:
 
 
 def _lock(folder: Path) -> int:
-    handle = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    # Locked before it has its name: a lock that can be seen and is free belongs to the dead.
+    unnamed = folder / f"{_LOCK}-new"
+    handle = os.open(unnamed, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
+    unnamed.rename(folder / _LOCK)
     return handle
 
 
