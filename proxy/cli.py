@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proxy import exits
-from proxy.commands import backup, init, job, key, repository, restore_point, session
+from proxy.commands import backup, init, item, job, key, repository, restore, restore_point, session
 from proxy.invocation import ConfigOption, JsonOption, keep_options
 from proxy.output import Output
 
@@ -53,7 +53,7 @@ def take_options(
     keep_options(context, config, is_json=is_json)
 
 
-for _module in (init, repository, backup, job, session, restore_point, key):
+for _module in (init, repository, backup, job, session, restore_point, item, restore, key):
     _module.register(app)
 
 

@@ -103,7 +103,7 @@ def session_document(view: SessionView) -> Document:
         "job_version": claim.job_version,
         "source_repository_id": claim.source_id,
         "source_point": claim.source_point,
-        "point": view.record.id if view.record else None,
+        "restore_point": view.record.id if view.record else None,
         "runner": latest.runner if latest else "",
         "runner_reason": latest.runner_reason if latest else "",
         "claimed": iso_time(claim.claimed),

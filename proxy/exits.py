@@ -40,6 +40,9 @@ WARNINGS = 8
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
+# More scroll the message off the screen.
+_PROBLEMS_SHOWN_MAX = 100
+
 
 def run_command(body: Callable[[], int], output: Output) -> int:
     """Run a command and return its exit code; every error has been reported then."""
@@ -110,8 +113,10 @@ def report_parts(output: Output, error: dict[str, object]) -> None:
     message, hint, problems = error["message"], error["hint"], error["problems"]
     output.errors.print(Text.assemble(("error: ", "bold red"), show_text(str(message))))
     assert isinstance(problems, list)
-    for problem in problems:
+    for problem in problems[:_PROBLEMS_SHOWN_MAX]:
         output.say(f"  - {problem}")
+    if len(problems) > _PROBLEMS_SHOWN_MAX:
+        output.say(f"  - and {len(problems) - _PROBLEMS_SHOWN_MAX:,} more; --json lists them")
     if hint:
         output.errors.print(Text.assemble(("hint: ", "bold"), show_text(str(hint))))
     if output.is_json:

@@ -28,13 +28,27 @@ _SPOOL_SIZE = 8 << 20
 Document = Mapping[str, Any]
 
 
+class _Answers(Console):
+    """Lets ``exits`` decide what a reader that left means; Rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class _Errors(Console):
+    """Goes silent when nobody reads stderr any more: the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class Output:
     """Says what a command found. ``is_json`` chooses for whom."""
 
     def __init__(self, *, is_json: bool) -> None:
         """Speak to this process's stdout and stderr."""
         self.is_json = is_json
-        self.errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+        self.errors = _Errors(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, document: Document, *human: Table | str) -> None:
         """Print an answer: the document, or what people read instead."""
@@ -44,7 +58,7 @@ class Output:
             return
         with _stdout() as stdout:
             width = None if stdout.isatty() else _WIDTH_UNLIMITED
-            console = Console(file=stdout, width=width, markup=False, highlight=False)
+            console = _Answers(file=stdout, width=width, markup=False, highlight=False)
             for part in human:
                 console.print(part, soft_wrap=isinstance(part, str))
 

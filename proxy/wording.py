@@ -1,7 +1,8 @@
 """Sizes, counts, times and names as people read them."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -83,3 +84,10 @@ def path_fields(path: bytes) -> dict[str, str]:
         return {"path": path.decode()}
     except UnicodeDecodeError:
         return {"path": show_path(path), "path_hex": path.hex()}
+
+
+def nanosecond_time(modified: int) -> str:
+    """Write nanoseconds since the epoch as ISO 8601 in UTC, with all nine digits."""
+    seconds, nanoseconds = divmod(modified, 1_000_000_000)
+    moment = _EPOCH + timedelta(seconds=seconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}+00:00"

@@ -60,7 +60,7 @@ def backup(invocation: Invocation, folder: FolderArgument, name: ToRepository) -
 def _document(name: str, outcome: BackupOutcome) -> Document:
     return {
         "repository": name,
-        "point": point_document(outcome.record),
+        "restore_point": point_document(outcome.record),
         "read_count": outcome.read_count,
         "read_size": outcome.read_size,
         "stored_size": outcome.stored_size,

@@ -94,7 +94,7 @@ def _document(outcome: SessionOutcome) -> Document:
         "planned_content_size": plan.new_content_size if plan else 0,
         "reused_blob_count": plan.reused_blob_count if plan else 0,
         **transfer_document(outcome.transfer, outcome.seconds),
-        "point": point_document(record) if record else None,
+        "restore_point": point_document(record) if record else None,
     }
 
 

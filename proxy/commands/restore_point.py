@@ -67,5 +67,7 @@ def show(invocation: Invocation, name: RepositoryName, point: PointText) -> int:
         f"{'layer':20} {layer['row_count']:,} rows, {show_size(layer['size'])}" for layer in layers
     ]
     lines += [f"{'warning':20} {warning}" for warning in record.warnings]
-    invocation.output.show({"repository": name, **document, "layers": layers}, *lines)
+    invocation.output.show(
+        {"repository": name, "restore_point": {**document, "layers": layers}}, *lines
+    )
     return DONE

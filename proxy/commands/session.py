@@ -95,12 +95,12 @@ def show(invocation: Invocation, session: SessionText, with_log: LogOption = Fal
     found = find_session(invocation, session)
     view = view_session(found.repository, found.claim)
     items = view.report.items if view.report else ()
-    document = {
+    session_fields = {
         **session_document(view),
-        "repository": found.repository_name,
         "damaged_items": damaged_documents(items),
         "attempts": [attempt_document(each, with_log=with_log) for each in view.attempts],
     }
+    document = {"repository": found.repository_name, "session": session_fields}
     lines = _describe(invocation, found, view)
     lines += [
         f"damaged      {show_path(bytes.fromhex(item.path))}: {item.reason}"

@@ -14,7 +14,7 @@ from typing import Any
 from proxy.cli import main
 
 ROOT = Path(__file__).parents[2]
-PASSPHRASE = "correct horse battery staple"
+PASSPHRASE = "nine purple owls in a teapot"
 
 CONFIG = """\
 version = 1

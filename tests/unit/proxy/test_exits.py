@@ -55,6 +55,17 @@ def test_people_get_the_message_every_problem_and_the_hint(
     assert printed.err == "error: two things\\x07\n  - one [b]\n  - two\nhint: mend them\n"
 
 
+def test_very_many_problems_do_not_scroll_the_message_away(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = ConflictError("in the way", problems=[f"item {number}" for number in range(1_000)])
+    end_with(error, is_json=True)
+    printed = capsys.readouterr()
+    assert len(printed.err.splitlines()) == 102
+    assert "900 more" in printed.err
+    assert len(json.loads(printed.out)["error"]["problems"]) == 1_000
+
+
 def test_programs_get_the_error_as_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     end_with(StoreError("full", problems=["p"], hint="make room"), is_json=True)
     assert json.loads(capsys.readouterr().out) == {

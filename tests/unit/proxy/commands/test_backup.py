@@ -18,8 +18,8 @@ def primary(place: Place) -> Place:
 
 def test_a_backup_makes_a_point_and_describes_it(primary: Place) -> None:
     document = primary.json("backup", str(primary.tree), "--to", "primary")
-    assert document["point"]["item_count"] == 2
-    assert document["point"]["kind"] == "backup"
+    assert document["restore_point"]["item_count"] == 2
+    assert document["restore_point"]["kind"] == "backup"
     assert (document["read_count"], document["read_size"]) == (1, 4)
     assert (document["skipped_count"], document["skipped_items"]) == (0, [])
 

@@ -20,8 +20,8 @@ def test_a_run_copies_and_tells_what_happened(ready: Place) -> None:
     session = ready.json("job", "run", "nightly")["session"]
     assert session["status"] == "Success"
     assert (session["blob_count"], session["pack_count"], session["content_size"]) == (1, 1, 7)
-    assert session["point"]["item_count"] == 1
-    assert session["point"]["job"] == "nightly"
+    assert session["restore_point"]["item_count"] == 1
+    assert session["restore_point"]["job"] == "nightly"
     assert session["stored_size"] > 0
     assert session["damaged_items"] == []
 
@@ -78,7 +78,7 @@ def test_a_damaged_source_fails_the_session_and_names_the_item(ready: Place) -> 
     assert answer.code == 7
     assert "Failed" in answer.out
     sessions = ready.json("session", "list", "nightly")["sessions"]
-    shown = ready.json("session", "show", sessions[-1]["id"])
+    shown = ready.json("session", "show", sessions[-1]["id"])["session"]
     assert shown["status"] == "Failed"
     assert [item["path"] for item in shown["damaged_items"]] == ["a"]
 
@@ -91,4 +91,4 @@ def test_damage_that_is_allowed_is_a_warning(ready: Place) -> None:
     session = ready.json("job", "run", "nightly", code=8)["session"]
     assert session["status"] == "Warning"
     assert session["reasons"]
-    assert session["point"]["damaged_count"] == 1
+    assert session["restore_point"]["damaged_count"] == 1

@@ -25,8 +25,9 @@ def test_points_are_listed_oldest_first(primary: Place) -> None:
 
 def test_a_point_is_shown_with_its_layers(primary: Place) -> None:
     newest = primary.json("restore-point", "list", "primary")["restore_points"][-1]
-    document = primary.json("restore-point", "show", "primary", newest["id"][:22])
-    assert document["repository"] == "primary"
+    answer = primary.json("restore-point", "show", "primary", newest["id"][:22])
+    document = answer["restore_point"]
+    assert answer["repository"] == "primary"
     assert {key: document[key] for key in newest} == newest
     assert sum(layer["row_count"] for layer in document["layers"]) >= 1
     shown = primary.done("restore-point", "show", "primary", newest["id"]).out

@@ -47,7 +47,8 @@ def test_the_backups_into_a_repository_are_sessions_too(copied: Place) -> None:
     assert (session["kind"], session["status"], session["job"]) == ("backup", "Success", None)
     assert (session["written_object_count"], session["content_size"]) == (1, 4)
     shown = copied.json("session", "show", session["id"])
-    assert (shown["id"], shown["repository"]) == (session["id"], "primary")
+    assert shown["repository"] == "primary"
+    assert shown["session"]["id"] == session["id"]
 
 
 def test_a_name_that_is_neither_job_nor_repository_is_not_found(copied: Place) -> None:
@@ -56,8 +57,9 @@ def test_a_name_that_is_neither_job_nor_repository_is_not_found(copied: Place) -
 
 def test_a_session_is_shown_by_the_beginning_of_its_id(copied: Place) -> None:
     (session,) = copied.json("session", "list", "nightly")["sessions"]
-    shown = copied.json("session", "show", session["id"][:12])
-    assert shown["repository"] == "vault"
+    answer = copied.json("session", "show", session["id"][:12])
+    shown = answer["session"]
+    assert answer["repository"] == "vault"
     assert len(shown["attempts"]) == 1
     assert "log" not in shown["attempts"][0]
     out = copied.done("session", "show", session["id"]).out
@@ -67,7 +69,7 @@ def test_a_session_is_shown_by_the_beginning_of_its_id(copied: Place) -> None:
 
 def test_the_log_is_shown_when_asked_for(copied: Place) -> None:
     (session,) = copied.json("session", "list", "nightly")["sessions"]
-    shown = copied.json("session", "show", session["id"], "--log")
+    shown = copied.json("session", "show", session["id"], "--log")["session"]
     assert any("Repacking" in line for line in shown["attempts"][0]["log"])
     assert "Repacking" in copied.done("session", "show", session["id"], "--log").out
 
@@ -86,10 +88,10 @@ def test_a_repository_out_of_reach_is_named_when_a_session_is_not_found(copied: 
 
 def test_a_stopped_session_goes_on_when_resumed(copied: Place) -> None:
     session_id = claim_next(copied)
-    assert copied.json("session", "show", session_id)["status"] == "Running"
+    assert copied.json("session", "show", session_id)["session"]["status"] == "Running"
     answer = copied.done("session", "stop", session_id)
     assert f"session resume {session_id}" in answer.out
-    assert copied.json("session", "show", session_id)["status"] == "Stopped"
+    assert copied.json("session", "show", session_id)["session"]["status"] == "Stopped"
     refused = copied.run("job", "run", "nightly")
     assert refused.code == 5
     assert f"session resume {session_id}" in refused.err
@@ -100,7 +102,7 @@ def test_a_stopped_session_goes_on_when_resumed(copied: Place) -> None:
 def test_an_abandoned_session_failed_and_its_point_is_copied_by_another(copied: Place) -> None:
     session_id = claim_next(copied)
     copied.done("session", "abandon", session_id)
-    shown = copied.json("session", "show", session_id)
+    shown = copied.json("session", "show", session_id)["session"]
     assert (shown["status"], shown["reasons"]) == ("Failed", ["abandoned by its operator"])
     other = copied.json("job", "run", "nightly")["session"]
     assert other["id"] != session_id
