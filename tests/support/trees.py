@@ -75,7 +75,7 @@ class Entry:
     content: bytes = b""
 
 
-def make_tree(root: Path, files: Mapping[str | bytes, bytes]) -> None:
+def make_tree(root: Path, files: Mapping[str, bytes] | Mapping[bytes, bytes]) -> None:
     """Make files with this content, and the folders they need."""
     for path, content in files.items():
         full = os.path.join(os.fsencode(root), os.fsencode(path))
