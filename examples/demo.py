@@ -26,6 +26,7 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1] / ".demo"
 TREE = ROOT / "tree"
 FILES_MIN = 10_000
+FILES_MAX = 12_000
 SHARED = Path("/usr/share")
 CHANGED_SHARE = 0.01
 
@@ -87,7 +88,7 @@ def prepare() -> None:
     step("Collect a tree of real files")
     count = 0
     for name, place in places():
-        added = copy_files(place, TREE / name, None if count < FILES_MIN else 0)
+        added = copy_files(place, TREE / name, FILES_MAX - count)
         count += added
         if added:
             console.print(f"{added:7,} files from {place}")
@@ -108,13 +109,15 @@ def places() -> Iterator[tuple[str, Path]]:
     yield "library", Path(sysconfig.get_path("stdlib"))
 
 
-def copy_files(source: Path, target: Path, most: int | None) -> int:
+def copy_files(source: Path, target: Path, most: int) -> int:
     """Copy files and links, at most so many; what this user may not read is left out."""
     count = 0
     for path in walk(source):
-        if most is not None and count >= most:
+        if count >= most:
             break
         if not is_file(path) and not path.is_symlink():
+            continue
+        if "site-packages" in path.relative_to(source).parts:
             continue
         copy = target / path.relative_to(source) if path != source else target
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +153,7 @@ def back_up_and_copy(which: str) -> dict[str, Any]:
     run("backup", str(TREE), "--to", "primary")
     run("job", "run", "nightly")
     point = ask("restore-point", "list", "vault")["restore_points"][-1]
-    session = ask("session", "show", point["session"])["session"]
+    session = ask("session", "show", point["session"])
     after = count_objects("vault")
     return {"point": point, "session": session, "written": after - before}
 
