@@ -7,13 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from core import ids
 from core.engine.pack_check import PackCheck
-from core.errors import IntegrityError
+from core.errors import ConflictError, IntegrityError
 from core.format import names
 from core.format.pack import FrameBlob, PackWriter
 from core.format.seal import sealed_size
 from core.ids import PackId, SessionId
 from core.model import PackedBlob, PackRow
 from core.sources.repository import Repository
+from core.stores.store import ObjectHead
 
 _CHECKS_PENDING_MAX = 2
 
@@ -35,6 +36,8 @@ class OpenPack:
         self._checks: deque[Future[None]] = deque()
         self.target_seconds = 0.0
         self.content_size = 0
+        self._name = name
+        self._store = repository.store
         self._upload = repository.store.upload(name)
 
     def size_with(self, compressed_length: int, blob_count: int) -> int:
@@ -61,7 +64,7 @@ class OpenPack:
         sha256 = self._check.finish(tail, self.writer.rows)
         self._write(tail)
         started = time.monotonic()
-        head = self._upload.complete()
+        head = self._complete_upload()
         self.target_seconds += time.monotonic() - started
         self._checker.shutdown()
         if head.size != self._check.stored_size:
@@ -79,6 +82,13 @@ class OpenPack:
             checksum_value=head.checksum_value,
             header=self._check.header,
         )
+
+    def _complete_upload(self) -> ObjectHead:
+        try:
+            return self._upload.complete()
+        except ConflictError:
+            # Nobody else knows the random name: the answer to our own write was lost.
+            return self._store.head(self._name)
 
     def abort(self) -> None:
         """Leave nothing behind. Harmless after ``complete``."""

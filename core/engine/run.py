@@ -4,7 +4,6 @@ import random
 import secrets
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -171,9 +170,7 @@ class _Run:
         try:
             outcome = self._work()
         except ColdhaulError as error:
-            # What went wrong matters more than that the report of it cannot be kept either.
-            with suppress(ColdhaulError):
-                self._report(f"{error.category}: {error.message}")
+            self._report(f"{error.category}: {error.message}")
             raise
         self._report(outcome.status.value)
         return outcome
@@ -250,7 +247,11 @@ class _Run:
             log=tuple(self._log.lines),
         )
         name = f"{state.attempts_prefix(self._session.id)}{ended}-{secrets.token_hex(4)}.json"
-        self._session.target.write_value(name, attempt)
+        try:
+            self._session.target.adopt_value(name, attempt)
+        except ColdhaulError as error:
+            # How the run ended matters more than that the report of it cannot be kept.
+            self._log.warn(f"the report of this run could not be kept: {error.message}")
 
 
 class Log:
