@@ -1,5 +1,6 @@
 """The ``coldhaul`` command: its commands put together, and the entry point."""
 
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -8,7 +9,19 @@ from typing import Annotated
 import typer
 
 from proxy import exits
-from proxy.commands import backup, init, item, job, key, repository, restore, restore_point, session
+from proxy.commands import (
+    backup,
+    init,
+    item,
+    job,
+    key,
+    rebuild,
+    repository,
+    restore,
+    restore_point,
+    session,
+    verify,
+)
 from proxy.invocation import ConfigOption, JsonOption, keep_options
 from proxy.output import Output
 
@@ -20,6 +33,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+_READ_ALL = "--read-data=all"
+# No repository can have such a name.
+_PERCENTAGE = re.compile(r"\d+%", re.ASCII)
 # Typer's own error for a wrong command line is public only by its child.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -53,7 +69,20 @@ def take_options(
     keep_options(context, config, is_json=is_json)
 
 
-for _module in (init, repository, backup, job, session, restore_point, item, restore, key):
+_MODULES = (
+    init,
+    repository,
+    backup,
+    job,
+    session,
+    restore_point,
+    item,
+    restore,
+    verify,
+    rebuild,
+    key,
+)
+for _module in _MODULES:
     _module.register(app)
 
 
@@ -69,10 +98,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str]) -> int:
     try:
-        code = app(words, prog_name="coldhaul", standalone_mode=False)
+        code = app(spell_out(words), prog_name="coldhaul", standalone_mode=False)
     except _USAGE_ERROR as error:
         return _report_usage(error, words)
     return code if isinstance(code, int) else exits.DONE
+
+
+def spell_out(words: Sequence[str]) -> list[str]:
+    """Give ``--read-data`` the value that it stands for alone: options take theirs or none."""
+    spelled: list[str] = []
+    for word in words:
+        if spelled and spelled[-1] == _READ_ALL and _PERCENTAGE.fullmatch(word):
+            spelled[-1] = f"--read-data={word}"
+        else:
+            spelled.append(_READ_ALL if word == "--read-data" else word)
+    return spelled
 
 
 def _report_usage(error: Exception, words: list[str]) -> int:

@@ -4,9 +4,22 @@ import re
 
 import pytest
 
+from proxy.cli import spell_out
 from tests.cli.place import Place
 
-COMMANDS = ["init", "repository", "key"]
+COMMANDS = [
+    "init",
+    "repository",
+    "backup",
+    "job",
+    "session",
+    "restore-point",
+    "item",
+    "restore",
+    "verify",
+    "rebuild",
+    "key",
+]
 
 
 def test_help_names_every_command(place: Place) -> None:
@@ -52,3 +65,17 @@ def test_a_broken_configuration_lists_every_problem_as_an_object(place: Place) -
         "version",
         "jobs.nightly.schedule",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["verify", "v", "--read-data"], ["verify", "v", "--read-data=all"]),
+        (["verify", "--read-data", "v"], ["verify", "--read-data=all", "v"]),
+        (["verify", "--read-data", "10%", "v"], ["verify", "--read-data=10%", "v"]),
+        (["verify", "--read-data=5%", "v"], ["verify", "--read-data=5%", "v"]),
+        (["verify", "10%"], ["verify", "10%"]),
+    ],
+)
+def test_an_option_may_have_a_value_or_none(words: list[str], expected: list[str]) -> None:
+    assert spell_out(words) == expected
