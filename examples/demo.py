@@ -153,7 +153,7 @@ def back_up_and_copy(which: str) -> dict[str, Any]:
     run("backup", str(TREE), "--to", "primary")
     run("job", "run", "nightly")
     point = ask("restore-point", "list", "vault")["restore_points"][-1]
-    session = ask("session", "show", point["session"])
+    session = ask("session", "show", point["session"])["session"]
     after = count_objects("vault")
     return {"point": point, "session": session, "written": after - before}
 
