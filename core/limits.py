@@ -64,6 +64,11 @@ FETCH_BYTES_IN_FLIGHT_MAX = 64 * MIB
 READ_TRIES_MAX = 3
 SKIPPED_SIZE_MAX = 16 * MIB
 
+# Frames that a restore reads, checks and writes at once: with the copies that decoding makes, each
+# takes up to three times FRAME_SIZE_MAX. Failed items are listed up to so many, then counted.
+RESTORE_THREADS = 8
+RESTORE_FAILED_LISTED_MAX = 100_000
+
 # A driver gives a batch up when this many calls have added no part, whoever wrote them.
 BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 
@@ -76,6 +81,7 @@ SESSION_KEPT_DAYS = 30
 PLAN_MEMORY_SIZE = 1536 * MIB
 REPACK_MEMORY_SIZE = 128 * MIB
 BACKUP_MEMORY_SIZE = 512 * MIB
+RESTORE_MEMORY_SIZE = 256 * MIB
 
 # Names: a path component that a common file system can hold, and a whole path.
 PATH_COMPONENT_SIZE_MAX = 255

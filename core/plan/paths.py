@@ -92,11 +92,13 @@ def _translate(pattern: str) -> str:
         raise InputError(
             f"the pattern {pattern!r} fits no item: it has an empty, '.' or '..' component"
         )
-    parts = []
-    for component in components[:-1]:
-        # Also no folder at all: ``a/**/b`` fits ``a/b``.
-        parts.append("(?:[^/]+/)*" if component == "**" else _component(component, pattern) + "/")
-    parts.append("[^/]+" if components[-1] == "**" else _component(components[-1], pattern))
+    *folders, last = components
+    # ``**`` is also no folder at all: ``a/**/b`` fits ``a/b``.
+    parts = [
+        "(?:[^/]+/)*" if component == "**" else _component(component, pattern) + "/"
+        for component in folders
+    ]
+    parts.append("[^/]+" if last == "**" else _component(last, pattern))
     return f"(?:{''.join(parts)})(?:/.*)?"
 
 

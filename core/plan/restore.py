@@ -44,16 +44,20 @@ class Inode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileTarget:
-    """A file to be written. ``row`` is its place in path order, ``modified`` nanoseconds."""
+class Target:
+    """What is to be at a path of the destination.
+
+    ``row`` is the item's place in path order, ``modified`` nanoseconds, ``piece_count`` the
+    number of blobs that a file is put together from.
+    """
 
     row: int
     path: bytes
-    size: int
     modified: int
     mode: int | None
-    piece_count: int
     replaces: Inode | None
+    size: int = 0
+    piece_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,7 @@ class Place:
 class Piece:
     """A blob of a file: ``length`` bytes at ``offset``. Without a place the blob is loose."""
 
-    target: FileTarget
+    target: Target
     ordinal: int
     offset: int
     length: int
