@@ -18,6 +18,10 @@ INDEX_COLUMNS = (
 )
 PART_COLUMNS = f"ordinal, fault, {INDEX_COLUMNS}"
 
+# An item with more blobs than this lists them in a file of their own, since a line has a bound;
+# the others stream past, whereas grouping blobs into lists needs memory for all of them.
+_LINE_BLOBS_MAX = 1_000
+
 _CSV = "header=false, delim=',', quote='', escape='', auto_detect=false, parallel=false"
 
 
@@ -29,21 +33,23 @@ def write_items(workspace: Workspace, items: Iterable[Item], table: str) -> int:
     with rows_path.open("w") as rows, blobs_path.open("w") as blobs:
         for number, item in enumerate(items):
             rows.write(_item_line(number, item))
-            for ordinal, blob_id in enumerate(item.blobs):
-                blobs.write(f"{number},{ordinal},{blob_id.hex()}\n")
+            if len(item.blobs) > _LINE_BLOBS_MAX:
+                for ordinal, blob_id in enumerate(item.blobs):
+                    blobs.write(f"{number},{ordinal},{blob_id.hex()}\n")
             count += 1
     workspace.run(
         f"""create table {table} as
         with r as (select * from read_csv({quote(rows_path)}, {_CSV}, columns={{
             'n': 'BIGINT', 'path': 'VARCHAR', 'kind': 'VARCHAR', 'size': 'BIGINT',
             'modified': 'BIGINT', 'metadata': 'VARCHAR', 'deleted': 'BOOLEAN',
-            'damaged': 'BOOLEAN'}})),
+            'damaged': 'BOOLEAN', 'ids': 'VARCHAR'}})),
         b as (select n, list(unhex(id) order by ordinal) as blobs
             from read_csv({quote(blobs_path)}, {_CSV}, columns={{
                 'n': 'BIGINT', 'ordinal': 'BIGINT', 'id': 'VARCHAR'}}) group by n)
         select unhex(path[2:]) as path, kind, size, modified,
-            decode(unhex(metadata)) as metadata,
-            coalesce(blobs, []::BLOB[]) as blobs, deleted, damaged
+            coalesce(decode(unhex(metadata)), '') as metadata,
+            coalesce(blobs, list_transform(string_split(ids, ' '), lambda i: unhex(i)),
+                []::BLOB[]) as blobs, deleted, damaged
         from r left join b using (n)"""
     )
     rows_path.unlink()
@@ -53,9 +59,11 @@ def write_items(workspace: Workspace, items: Iterable[Item], table: str) -> int:
 
 def _item_line(number: int, item: Item) -> str:
     # The x keeps an empty path from being read as NULL.
+    is_short = len(item.blobs) <= _LINE_BLOBS_MAX
+    blobs = " ".join([blob_id.hex() for blob_id in item.blobs]) if is_short else ""
     return (
         f"{number},x{item.path.hex()},{item.kind.value},{item.size},{item.modified},"
-        f"{item.metadata.encode().hex()},{item.is_deleted},{item.is_damaged}\n"
+        f"{item.metadata.encode().hex()},{item.is_deleted},{item.is_damaged},{blobs}\n"
     )
 
 
