@@ -121,24 +121,19 @@ def _check_keys(store: Store, identity: Identity, secret: str | None) -> Iterato
 
 
 def _check_copies(store: Store, identity: Identity) -> Iterator[Finding]:
-    pairs = {names.REPOSITORY: names.PACKED_REPOSITORY}
-    originals = list_keyset_versions(store, names.KEYS)
-    packed = list_keyset_versions(store, names.PACKS)
-    for version, name in sorted(originals.items()):
-        pairs[name] = names.packed_keyset(version)
-    problems = [problem for pair in pairs.items() for problem in _compare_copy(store, *pair)]
+    problems = list(compare_copies(store))
     if not problems:
-        yield _ok("copies beside the packs", f"{len(pairs)} equal to their originals")
-    for problem in problems:
+        yield _ok("copies beside the packs", "equal to their originals")
+    for name, problem in problems:
         yield Finding(
             level=Level.ERROR,
             what="copies beside the packs",
-            detail=problem,
+            detail=f"{name} {problem}",
             hint="Without it a rebuild may miss keys. Any 'coldhaul key' command that changes "
             "something writes a new keyset in both places.",
         )
-    newest = max(originals, default=0)
-    for version, name in sorted(packed.items()):
+    newest = max(list_keyset_versions(store, names.KEYS), default=0)
+    for version, name in sorted(list_keyset_versions(store, names.PACKS).items()):
         if identity.is_encrypted and version > newest:
             yield Finding(
                 level=Level.WARNING,
@@ -148,12 +143,17 @@ def _check_copies(store: Store, identity: Identity) -> Iterator[Finding]:
             )
 
 
-def _compare_copy(store: Store, original: str, copy: str) -> Iterator[str]:
-    try:
-        if store.get(original) != store.get(copy):
-            yield f"{copy} differs from {original}"
-    except NotFoundError:
-        yield f"{copy} is missing"
+def compare_copies(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield the copies beside the packs that are not equal to their originals, and why."""
+    pairs = {names.REPOSITORY: names.PACKED_REPOSITORY}
+    for version, name in sorted(list_keyset_versions(store, names.KEYS).items()):
+        pairs[name] = names.packed_keyset(version)
+    for original, copy in pairs.items():
+        try:
+            if store.get(original) != store.get(copy):
+                yield copy, f"differs from {original}"
+        except NotFoundError:
+            yield copy, "is missing"
 
 
 def _check_texts(store: Store) -> Iterator[Finding]:

@@ -123,6 +123,21 @@ def read_metadata_pack(
     return members
 
 
+def read_listing(repository: Repository, packs: Sequence[tuple[str, int]]) -> dict[str, int] | None:
+    """Return the names and sizes of a metadata pack's members, reading little more than that.
+
+    None when its packs, going by their tables, do not hold all of them: whoever wrote it was
+    stopped, or a pack of it is lost.
+    """
+    readers = [open_pack_by_name(repository, name, size) for name, size in packs]
+    rows = [read_pack_rows(reader) for reader in readers]
+    first = rows[0][0]
+    content = readers[0].read_frame(first.frame_offset, first.frame_length)
+    listing = _parse_listing(packs[0][0], check_blob(packs[0][0], first, content))
+    stored = sum(row.length for pack_rows in rows for row in pack_rows) - first.length
+    return dict(listing) if stored == sum(length for _, length in listing) else None
+
+
 def _write_member(path: Path, length: int, blobs: Iterator[bytes], name: str) -> None:
     remaining = length
     with path.open("wb") as file:

@@ -1,0 +1,128 @@
+"""What a repository holds, by name: one listing, sorted into what each name means.
+
+What there may be millions of, packs and loose blobs, goes into tables of a workspace; the rest
+stays small.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from core.catalog.workspace import Workspace, quote
+from core.errors import InputError, IntegrityError
+from core.format import names
+from core.sources.repository import RecordName, Repository
+from core.stores.store import ObjectHead
+
+# How many names of strange objects are kept; all are counted.
+STRAY_NAMES_MAX = 1_000
+
+_HEX = "[0-9a-f]{32}"
+_PACK = re.compile(rf"packs/({_HEX})/({_HEX})")
+_METADATA_PACK = re.compile(rf"packs/{_HEX}/meta-{_HEX}(-[1-9]\d*)?")
+_BLOB = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_TABLE = re.compile(rf"(index|layers)/{_HEX}-\d+\.parquet")
+_PLAIN = {
+    names.REPOSITORY, names.FORMAT_DOCUMENT, names.READER, names.PACKED_REPOSITORY
+}  # fmt: skip
+# What is written there has names of many shapes; what they are is others' business.
+_OPEN_ENDED = (
+    names.JOBS, names.SESSIONS, names.RETENTION, names.CONDEMNED, names.DAMAGED, "retrievals/"
+)  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True)
+class Inventory:
+    """The names of a repository's objects. ``records`` are those of points that exist.
+
+    The workspace has two tables beside it: ``listed_packs`` (session, pack, pack_size: packs of
+    content) and ``listed_blobs`` (id, size: loose blobs). Condemned ones are in neither; what
+    is condemned is left out everywhere. ``metadata`` are metadata packs with their stored
+    sizes, ``stray`` names that mean nothing.
+    """
+
+    records: tuple[RecordName, ...]
+    condemned: frozenset[str]
+    damaged: frozenset[str]
+    index: list[str] = field(default_factory=list)
+    layers: set[str] = field(default_factory=set)
+    metadata: dict[str, int] = field(default_factory=dict)
+    stray: list[str] = field(default_factory=list)
+    stray_count: int = 0
+
+
+def take_inventory(repository: Repository, workspace: Workspace) -> Inventory:
+    """List a repository.
+
+    Records come first: whatever one needs was there before it, so it is in what is listed after.
+    """
+    condemned = frozenset(repository.list_marked(names.CONDEMNED))
+    inventory = Inventory(
+        records=tuple(list_live_records(repository, condemned)),
+        condemned=condemned,
+        damaged=frozenset(repository.list_marked(names.DAMAGED)),
+    )
+    packs_path = workspace.new_path("listed-packs", ".csv")
+    blobs_path = workspace.new_path("listed-blobs", ".csv")
+    with packs_path.open("w") as packs, blobs_path.open("w") as blobs:
+        for head in repository.store.list():
+            if head.name in condemned:
+                continue
+            if match := _BLOB.fullmatch(head.name):
+                blobs.write(f"{match[2]},{head.size}\n")
+            elif match := _PACK.fullmatch(head.name):
+                packs.write(f"{match[1]},{match[2]},{head.size}\n")
+            else:
+                _sort(inventory, head)
+    workspace.run(
+        f"""create table listed_packs as select * from read_csv({quote(packs_path)},
+        header=false, auto_detect=false, columns={{'session': 'VARCHAR', 'pack': 'VARCHAR',
+        'pack_size': 'BIGINT'}})"""
+    )
+    workspace.run(
+        f"""create table listed_blobs as select unhex(id) as id, size
+        from read_csv({quote(blobs_path)}, header=false, auto_detect=false,
+        columns={{'id': 'VARCHAR', 'size': 'BIGINT'}})"""
+    )
+    packs_path.unlink()
+    blobs_path.unlink()
+    return inventory
+
+
+def list_live_records(repository: Repository, condemned: frozenset[str]) -> list[RecordName]:
+    """Return the records of points that exist, oldest first; what is no record is left out."""
+    found = []
+    for head in repository.store.list(names.RECORDS):
+        record = _parse_record(head)
+        if record is not None and not record.is_void and record.name not in condemned:
+            found.append(record)
+    return sorted(found, key=lambda record: record.point)
+
+
+def _parse_record(head: ObjectHead) -> RecordName | None:
+    try:
+        source_id, point = names.parse_record(head.name)
+    except (InputError, IntegrityError):
+        return None
+    return RecordName(name=head.name, source_id=source_id, point=point, is_void=head.size == 0)
+
+
+def _sort(inventory: Inventory, head: ObjectHead) -> None:
+    if _METADATA_PACK.fullmatch(head.name):
+        inventory.metadata[head.name] = head.size
+    elif _TABLE.fullmatch(head.name):
+        if head.name.startswith(names.INDEX):
+            inventory.index.append(head.name)
+        else:
+            inventory.layers.add(head.name)
+    elif not _is_known(head):
+        inventory.stray_count += 1
+        if len(inventory.stray) < STRAY_NAMES_MAX:
+            inventory.stray.append(head.name)
+
+
+def _is_known(head: ObjectHead) -> bool:
+    if head.name in _PLAIN or head.name.startswith(_OPEN_ENDED):
+        return True
+    if names.keyset_version(head.name) is not None:
+        return True
+    return head.name.startswith(names.RECORDS) and _parse_record(head) is not None
