@@ -1,0 +1,1 @@
+"""Measurements that answer the questions of the design: ``python -m benchmarks``."""

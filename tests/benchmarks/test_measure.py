@@ -1,0 +1,42 @@
+"""Everything that a command takes is counted, its children included."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import CommandError, Usage, run
+
+BURN = "import time\nwhile time.process_time() < 0.3: pass"
+HOLD = "held = bytearray(64 << 20)\nimport time; time.sleep(0.3); print(len(held))"
+
+
+def test_cpu_of_children_counts(tmp_path: Path) -> None:
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BURN!r}])"
+    usage, _ = run([sys.executable, "-c", script], tmp_path)
+    assert usage.cpu >= 0.3
+    assert usage.wall >= 0.3
+
+
+def test_memory_is_that_of_the_largest_process_and_of_all(tmp_path: Path) -> None:
+    script = (
+        "import subprocess, sys\n"
+        f"all = [subprocess.Popen([sys.executable, '-c', {HOLD!r}]) for _ in range(2)]\n"
+        "for each in all: each.wait()"
+    )
+    usage, text = run([sys.executable, "-c", script], tmp_path)
+    assert text.split() == [str(64 << 20)] * 2
+    assert 64 << 20 <= usage.peak < 110 << 20
+    assert usage.peak_sum >= 128 << 20
+
+
+def test_a_command_that_fails_says_what_it_said(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="no such luck"):
+        run([sys.executable, "-c", "raise SystemExit('no such luck')"], tmp_path)
+
+
+def test_runs_add_up_and_peaks_do_not() -> None:
+    one = Usage(wall=1, cpu=2, peak=3, peak_sum=4)
+    assert one.plus(Usage(wall=1, cpu=1, peak=5, peak_sum=1)) == Usage(
+        wall=2, cpu=3, peak=5, peak_sum=4
+    )
