@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.engine.history import SessionView
+from core.engine.skipped import SkippedItem
 from core.engine.state import Attempt, DamagedItem, Transfer
 from core.errors import InputError
 from core.ids import parse_time
@@ -132,6 +133,14 @@ def attempt_document(attempt: Attempt, *, with_log: bool) -> Document:
 def damaged_documents(items: Sequence[DamagedItem]) -> list[Document]:
     """Describe items that could not be copied."""
     return [{**path_fields(bytes.fromhex(item.path)), "reason": item.reason} for item in items]
+
+
+def skipped_documents(items: Sequence[SkippedItem]) -> list[Document]:
+    """Describe items that a backup left out."""
+    return [
+        {**path_fields(item.path), "reason": item.reason, "left_out_count": item.left_out_count}
+        for item in items
+    ]
 
 
 def definition_document(definition: JobDefinition) -> Document:

@@ -52,17 +52,18 @@ def run_command(body: Callable[[], int], output: Output) -> int:
         silence_stdout()
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        output.say("Interrupted; nothing is half done.")
-        return INTERRUPTED
-    except InterruptedRunError as error:
+        error = InterruptedRunError("interrupted; nothing is half done", "", INTERRUPTED)
         _report_interrupt(output, error)
-        return error.exit_code
-    except ColdhaulError as error:
-        report(output, error)
-        return error.exit_code
+        return INTERRUPTED
+    except InterruptedRunError as interrupt:
+        _report_interrupt(output, interrupt)
+        return interrupt.exit_code
+    except ColdhaulError as refusal:
+        report(output, refusal)
+        return refusal.exit_code
     # The entry point alone may do this: here our bugs become a request to report them.
-    except Exception as error:  # noqa: BLE001
-        _report_bug(output, error)
+    except Exception as bug:  # noqa: BLE001
+        _report_bug(output, bug)
         return BUG
 
 

@@ -56,6 +56,17 @@ def open_named(invocation: Invocation, name: str) -> Repository:
 
 
 def _compare(invocation: Invocation, name: str, table: RepositoryTable, identity: Identity) -> None:
+    problems = find_mismatches(name, table, identity)
+    if problems:
+        raise InputError(
+            f"{invocation.config_path} does not describe the repository at {table.url}",
+            problems=problems,
+            hint="Retention type and encryption are chosen once, when a repository is created.",
+        )
+
+
+def find_mismatches(name: str, table: RepositoryTable, identity: Identity) -> list[str]:
+    """Say in which keys the configuration contradicts the repository, one line each."""
     path = f"repositories.{name}"
     problems = []
     if table.retention_type is not identity.retention_type:
@@ -68,12 +79,7 @@ def _compare(invocation: Invocation, name: str, table: RepositoryTable, identity
             f"{path}.encryption: the repository was created without encryption; remove the key, "
             "or create another repository"
         )
-    if problems:
-        raise InputError(
-            f"{invocation.config_path} does not describe the repository at {table.url}",
-            problems=problems,
-            hint="Retention type and encryption are chosen once, when a repository is created.",
-        )
+    return problems
 
 
 def refuse_overlap(invocation: Invocation, folder: Path, doing: str) -> None:

@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 
 from core.engine.backup import BackupOutcome, backup_folder
-from proxy.documents import Document, point_document
+from proxy.documents import Document, point_document, skipped_documents
 from proxy.exits import DONE, WARNINGS
 from proxy.interrupt import stoppable
 from proxy.invocation import Invocation, command
 from proxy.opening import open_named, refuse_overlap
 from proxy.progress import shown_progress
 from proxy.wording import (
-    path_fields,
     show_count,
     show_duration,
     show_path,
@@ -67,14 +66,7 @@ def _document(name: str, outcome: BackupOutcome) -> Document:
         "written_object_count": outcome.written_object_count,
         "seconds": round(outcome.seconds, 3),
         "skipped_count": outcome.skipped_count,
-        "skipped_items": [
-            {
-                **path_fields(item.path),
-                "reason": item.reason,
-                "left_out_count": item.left_out_count,
-            }
-            for item in outcome.skipped
-        ],
+        "skipped_items": skipped_documents(outcome.skipped),
     }
 
 

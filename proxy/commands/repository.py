@@ -8,12 +8,17 @@ from rich.table import Table
 from core.engine.check import Finding, Level, check_repository
 from core.engine.create import create_repository
 from core.engine.session import system_clock
+from core.errors import InputError
 from core.model import Parameters
+from core.sources.repository import read_identity
 from proxy.commands.arguments import RepositoryName
 from proxy.exits import DONE, STORE, WARNINGS
 from proxy.invocation import Invocation, command, new_group
-from proxy.opening import fetch_secret, open_store
+from proxy.opening import fetch_secret, find_mismatches, open_store
 from proxy.output import add_row, make_table
+
+# What the finding about the secret itself is called.
+_SECRET_CHECK = "the secret"
 
 
 def register(app: typer.Typer) -> None:
@@ -75,8 +80,20 @@ def check(invocation: Invocation, name: RepositoryName) -> int:
     Example: coldhaul repository check vault
     """
     table = invocation.config.repository(name)
-    secret = fetch_secret(invocation, name)
-    findings = check_repository(open_store(invocation, name), secret, system_clock())
+    store = open_store(invocation, name)
+    # Without an identity there is nothing else to find out.
+    identity = read_identity(store)
+    secret, findings = _try_secret(invocation, name)
+    findings += [
+        Finding(level=Level.ERROR, what="configuration", detail=problem)
+        for problem in find_mismatches(name, table, identity)
+    ]
+    is_secret_known = not any(finding.what == _SECRET_CHECK for finding in findings)
+    findings += [
+        finding
+        for finding in check_repository(store, secret, system_clock())
+        if is_secret_known or finding.what != "keys"
+    ]
     document = {
         "repository": name,
         "url": table.url,
@@ -87,6 +104,17 @@ def check(invocation: Invocation, name: RepositoryName) -> int:
     }
     invocation.output.show(document, _findings_table(findings))
     return _exit_code(findings)
+
+
+def _try_secret(invocation: Invocation, name: str) -> tuple[str | None, list[Finding]]:
+    """Fetch the secret; that it cannot be had is one finding among others."""
+    try:
+        return fetch_secret(invocation, name), []
+    except InputError as error:
+        finding = Finding(
+            level=Level.ERROR, what=_SECRET_CHECK, detail=error.message, hint=error.hint
+        )
+        return None, [finding]
 
 
 def _findings_table(findings: Sequence[Finding]) -> Table:

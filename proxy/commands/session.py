@@ -1,5 +1,6 @@
 """``coldhaul session``: what jobs and backups did, and orders to those that are under way."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -15,12 +16,19 @@ from core.engine.history import (
 from core.engine.run import run_session
 from core.engine.runner import Runner
 from core.engine.session import CopySession
+from core.engine.skipped import read_skipped
 from core.errors import InputError
 from core.model import SessionKind
 from proxy.commands.arguments import SessionText
 from proxy.commands.job_run import show_run
 from proxy.definition import load_equal_definition
-from proxy.documents import attempt_document, damaged_documents, moved_by, session_document
+from proxy.documents import (
+    attempt_document,
+    damaged_documents,
+    moved_by,
+    session_document,
+    skipped_documents,
+)
 from proxy.exits import DONE
 from proxy.invocation import Invocation, command, new_group
 from proxy.opening import open_named
@@ -95,23 +103,27 @@ def show(invocation: Invocation, session: SessionText, with_log: LogOption = Fal
     found = find_session(invocation, session)
     view = view_session(found.repository, found.claim)
     items = view.report.items if view.report else ()
+    skipped = read_skipped(found.repository, found.claim.session_id)
     session_fields = {
         **session_document(view),
         "damaged_items": damaged_documents(items),
+        "skipped_items": skipped_documents(skipped),
         "attempts": [attempt_document(each, with_log=with_log) for each in view.attempts],
     }
     document = {"repository": found.repository_name, "session": session_fields}
     lines = _describe(invocation, found, view)
-    lines += [
-        f"damaged      {show_path(bytes.fromhex(item.path))}: {item.reason}"
-        for item in items[:_ITEMS_SHOWN_MAX]
-    ]
-    if len(items) > _ITEMS_SHOWN_MAX:
-        lines.append(f"             and {len(items) - _ITEMS_SHOWN_MAX:,} more; --json has all")
+    lines += _list_items("damaged", [(bytes.fromhex(item.path), item.reason) for item in items])
+    lines += _list_items("skipped", [(item.path, item.reason) for item in skipped])
     if with_log:
         lines += [line for attempt in view.attempts for line in ("", *attempt.log)]
     invocation.output.show(document, *lines)
     return DONE
+
+
+def _list_items(what: str, items: Sequence[tuple[bytes, str]]) -> list[str]:
+    lines = [f"{what:12} {show_path(path)}: {reason}" for path, reason in items[:_ITEMS_SHOWN_MAX]]
+    more = len(items) - _ITEMS_SHOWN_MAX
+    return [*lines, f"{'':12} and {more:,} more; --json has all"] if more > 0 else lines
 
 
 def _describe(invocation: Invocation, found: FoundSession, view: SessionView) -> list[str]:

@@ -16,6 +16,7 @@ from core.errors import (
     StoreError,
 )
 from proxy.exits import report_usage, run_command
+from proxy.interrupt import InterruptedRunError
 from proxy.output import Output
 
 
@@ -108,8 +109,16 @@ def test_a_bug_is_an_object_too(
 
 
 def test_ctrl_c_outside_of_long_work_ends_quietly(capsys: pytest.CaptureFixture[str]) -> None:
-    assert end_with(KeyboardInterrupt()) == 130
-    assert "Interrupted" in capsys.readouterr().err
+    assert end_with(KeyboardInterrupt(), is_json=True) == 130
+    printed = capsys.readouterr()
+    assert "interrupted" in printed.err
+    assert json.loads(printed.out)["error"]["category"] == "interrupted"
+
+
+def test_work_that_was_interrupted_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    error = InterruptedRunError("it was stopped", "To go on: coldhaul job run n", 143)
+    assert end_with(error) == 143
+    assert capsys.readouterr().err.endswith("hint: To go on: coldhaul job run n\n")
 
 
 def test_a_wrong_command_line_names_its_help(capsys: pytest.CaptureFixture[str]) -> None:

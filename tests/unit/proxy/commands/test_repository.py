@@ -61,9 +61,26 @@ def test_check_tells_programs_level_and_hint(place: Place) -> None:
     )
 
 
-def test_check_of_a_folder_that_is_no_repository_says_so(place: Place) -> None:
+def test_a_secret_that_cannot_be_had_is_one_finding_among_others(place: Place) -> None:
+    place.done("repository", "create", "vault")
+    place.passphrase.unlink()
+    findings = place.json("repository", "check", "vault", code=6)["findings"]
+    errors = [finding for finding in findings if finding["level"] == "error"]
+    assert [finding["what"] for finding in errors] == ["the secret"]
+    assert "cannot be read" in errors[0]["detail"]
+
+
+def test_a_configuration_that_contradicts_the_repository_is_a_finding(place: Place) -> None:
+    place.done("repository", "create", "vault")
+    place.edit('"snapshot-based"', '"item-level"')
+    findings = place.json("repository", "check", "vault", code=6)["findings"]
+    errors = [finding for finding in findings if finding["level"] == "error"]
+    assert [finding["what"] for finding in errors] == ["configuration"]
+
+
+def test_a_folder_that_is_no_repository_cannot_be_checked(place: Place) -> None:
     (place.root / "primary").mkdir()
     answer = place.run("repository", "check", "primary")
-    assert answer.code != 0
-    assert "not a coldhaul repository" in answer.out + answer.err
+    assert answer.code == 3
+    assert "not a coldhaul repository" in answer.err
     assert list((place.root / "primary").iterdir()) == []

@@ -1,5 +1,7 @@
 """Sessions are found wherever they are, shown, and given orders."""
 
+import os
+
 import pytest
 
 from core.engine.jobs import load_definition
@@ -49,6 +51,16 @@ def test_the_backups_into_a_repository_are_sessions_too(copied: Place) -> None:
     shown = copied.json("session", "show", session["id"])
     assert shown["repository"] == "primary"
     assert shown["session"]["id"] == session["id"]
+
+
+def test_what_a_backup_skipped_is_shown_with_its_session(copied: Place) -> None:
+    os.mkfifo(copied.tree / "pipe")
+    assert copied.run("backup", str(copied.tree), "--to", "primary").code == 8
+    session = copied.json("session", "list", "primary")["sessions"][-1]
+    assert session["status"] == "Warning"
+    shown = copied.json("session", "show", session["id"])["session"]
+    assert [item["path"] for item in shown["skipped_items"]] == ["pipe"]
+    assert "pipe: is a fifo" in copied.done("session", "show", session["id"]).out
 
 
 def test_a_name_that_is_neither_job_nor_repository_is_not_found(copied: Place) -> None:
