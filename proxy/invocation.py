@@ -21,7 +21,7 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="PATH", help=f"The configuration (default: {DEFAULT_PATH})."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+JsonOption = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +99,17 @@ def command(group: typer.Typer, name: str) -> Callable[[Command], Command]:
             raise typer.Exit(code)
 
         _set_signature(run, own)
+        run.__doc__ = _reflow(function.__doc__ or "")
         group.command(name)(run)
         return function
 
     return register
+
+
+def _reflow(text: str) -> str:
+    """Make each paragraph one line, so that help breaks it where the terminal does."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _set_signature(run: Callable[..., None], own: list[inspect.Parameter]) -> None:

@@ -21,7 +21,10 @@ from proxy.tables import JobTable
 from proxy.wording import show_count
 
 IncludeNewestOption = Annotated[
-    bool, typer.Option("--include-newest", help="Copy the newest point that is there now, too.")
+    bool,
+    typer.Option(
+        "--include-newest", metavar="", help="Copy the newest point that is there now, too."
+    ),
 ]
 
 

@@ -21,7 +21,7 @@ from proxy.progress import shown_progress
 from proxy.wording import show_count, show_duration, show_path, show_rate, show_size
 
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be copied; write nothing.")
+    bool, typer.Option("--dry-run", metavar="", help="Say what would be copied; write nothing.")
 ]
 BackfillOption = Annotated[
     str | None,

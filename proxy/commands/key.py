@@ -32,7 +32,7 @@ SlotOption = Annotated[
 ]
 SlotArgument = Annotated[str, typer.Argument(metavar="KEY", help="The name of a key.")]
 RecoveryOption = Annotated[
-    bool, typer.Option("--recovery", help="Make a recovery key and print it, once.")
+    bool, typer.Option("--recovery", metavar="", help="Make a recovery key and print it, once.")
 ]
 PassphraseOption = Annotated[
     str | None,

@@ -18,7 +18,7 @@ from proxy.opening import fetch_secret, find_mismatches, open_store
 from proxy.output import add_row, make_table
 
 # What the finding about the secret itself is called.
-_SECRET_CHECK = "the secret"
+_FETCH_CHECK = "the secret"
 
 
 def register(app: typer.Typer) -> None:
@@ -88,7 +88,7 @@ def check(invocation: Invocation, name: RepositoryName) -> int:
         Finding(level=Level.ERROR, what="configuration", detail=problem)
         for problem in find_mismatches(name, table, identity)
     ]
-    is_secret_known = not any(finding.what == _SECRET_CHECK for finding in findings)
+    is_secret_known = not any(finding.what == _FETCH_CHECK for finding in findings)
     findings += [
         finding
         for finding in check_repository(store, secret, system_clock())
@@ -112,7 +112,7 @@ def _try_secret(invocation: Invocation, name: str) -> tuple[str | None, list[Fin
         return fetch_secret(invocation, name), []
     except InputError as error:
         finding = Finding(
-            level=Level.ERROR, what=_SECRET_CHECK, detail=error.message, hint=error.hint
+            level=Level.ERROR, what=_FETCH_CHECK, detail=error.message, hint=error.hint
         )
         return None, [finding]
 

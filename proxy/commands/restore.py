@@ -22,7 +22,8 @@ FolderOption = Annotated[
     Path, typer.Option("--to", metavar="DIR", help="The folder to restore into; made if missing.")
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace files and links that are in the way.")
+    bool,
+    typer.Option("--overwrite", metavar="", help="Replace files and links that are in the way."),
 ]
 _FAILED_SHOWN_MAX = 50
 

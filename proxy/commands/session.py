@@ -47,7 +47,7 @@ _ITEMS_SHOWN_MAX = 20
 JobOrRepository = Annotated[
     str, typer.Argument(metavar="NAME", help="A job, or a repository for its backups.")
 ]
-LogOption = Annotated[bool, typer.Option("--log", help="Show what each run said.")]
+LogOption = Annotated[bool, typer.Option("--log", metavar="", help="Show what each run said.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -16,7 +16,11 @@ seen: list[tuple[Invocation, str, bool]] = []
 def note(
     invocation: Invocation, word: str, is_loud: Annotated[bool, typer.Option("--loud")] = False
 ) -> int:
-    """Note what came in."""
+    """Note what came in.
+
+    The second paragraph is written
+    on two lines.
+    """
     seen.append((invocation, word, is_loud))
     invocation.output.show({"word": word})
     return 0
@@ -57,6 +61,11 @@ def test_a_command_keeps_its_own_options() -> None:
     invocation, _, is_loud = seen[0]
     assert is_loud
     assert (invocation.config_path, invocation.is_json) == (DEFAULT_PATH, False)
+
+
+def test_help_breaks_lines_where_the_terminal_does(capsys: pytest.CaptureFixture[str]) -> None:
+    run("inner", "note", "--help")
+    assert "The second paragraph is written on two lines." in capsys.readouterr().out
 
 
 def test_a_command_to_go_on_with_can_be_typed_as_it_is() -> None:
