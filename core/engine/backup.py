@@ -6,6 +6,7 @@ has left nothing but blobs that the next one finds; run again it is a new sessio
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -44,6 +45,7 @@ _TICK = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _STEP = 1_000
+_BLOB_ID = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,11 +202,9 @@ class _Backup:
         return (parent_start - _TICK - _EPOCH) // timedelta(microseconds=1) * 1_000
 
     def _damaged_blobs(self) -> frozenset[bytes]:
-        prefix = names.BLOBS
         marked = self.repository.list_marked(names.DAMAGED)
-        return frozenset(
-            bytes.fromhex(name.rsplit("/", 1)[1]) for name in marked if name.startswith(prefix)
-        )
+        found = (name.rpartition("/")[2] for name in marked if name.startswith(names.BLOBS))
+        return frozenset(bytes.fromhex(text) for text in found if _BLOB_ID.fullmatch(text))
 
     def _read(self, floor: int, damaged: frozenset[bytes]) -> tuple[RowCounts, Counts]:
         """Store what has changed, and prove that all of it is there."""
