@@ -67,11 +67,14 @@ def blobs_sql(items: str) -> str:
             from {items} where not deleted and not damaged))"""
 
 
-def difference_sql(source_visible: str, target_visible: str, mapped: str) -> str:
+def difference_sql(
+    source_visible: str, target_visible: str, mapped: str, floor: int = NO_FLOOR
+) -> str:
     """Return the query of the rows that turn the target's visible state into the source's.
 
     ``mapped`` is a SQL expression that turns the source's list ``s.blobs`` into target ids. Rows
-    that the target has flagged as damaged differ from every row.
+    that the target has flagged as damaged differ from every row. ``floor`` is the source's: what
+    is older is not deleted there but expired, and stays until the target's own floor.
     """
     columns = ", ".join("s." + c for c in ITEM_COLUMNS.split(", "))
     return f"""(select {columns} from {source_visible} s left join {target_visible} t
@@ -80,7 +83,8 @@ def difference_sql(source_visible: str, target_visible: str, mapped: str) -> str
             or s.modified <> t.modified or s.metadata <> t.metadata or {mapped} <> t.blobs
         union all
         select t.path, t.kind, 0, t.modified, '{{}}', []::BLOB[], true, false
-        from {target_visible} t anti join {source_visible} s on s.path = t.path)"""
+        from {target_visible} t anti join {source_visible} s on s.path = t.path
+        where t.modified >= {floor})"""
 
 
 def invalid_item_count(workspace: Workspace, items: str) -> int:

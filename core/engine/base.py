@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from core.catalog import index as index_tables
 from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import quote, quote_all
+from core.engine.delta import count_shared_layers
 from core.engine.points import list_points, visible_floor
 from core.engine.session import CopySession
 from core.engine.state import Base
 from core.engine.tables import Tables
 from core.format import names
 from core.ids import is_hex_id
+from core.plan.copy import current_limits
 from core.sources.repository import Repository
 
 
@@ -25,15 +27,19 @@ def find_base(session: CopySession, tables: Tables) -> Base:
     condemned = target.list_marked(names.CONDEMNED)
     damaged = target.list_marked(names.DAMAGED)
     _create_listed(tables, condemned | damaged)
-    index = tuple(
-        head.name for head in target.store.list(names.INDEX) if head.name not in condemned
-    )
-    parts = tuple(_reusable_parts(target, session))
+    listed = [head.name for head in target.store.list(names.INDEX) if head.name not in condemned]
+    unpublished, published = _sessions(target)
+    index = tuple(name for name in listed if _session_of(name) not in unpublished)
+    parts = tuple(_reusable_parts(target, session, published))
     points = list_points(target, session.claim.source_id)
     older = [point for point in points if point.point[:22] < session.claim.source_point[:22]]
+    parent = older[-1].name if older else ""
     return Base(
-        parent=older[-1].name if older else "",
+        parent=parent,
+        shared_layers=count_shared_layers(session, parent),
         floor=visible_floor(target),
+        source_floor=visible_floor(session.source),
+        limits=current_limits(),
         index=index,
         parts=parts,
         excluded=tuple(_excluded(tables, index, parts)),
@@ -57,14 +63,32 @@ def _create_listed(tables: Tables, unusable: set[str]) -> None:
     )
 
 
-def _reusable_parts(target: Repository, session: CopySession) -> Iterator[str]:
+def _sessions(target: Repository) -> tuple[set[str], set[str]]:
+    """Return the sessions known to have published nothing, and those that have.
+
+    Index objects of the former may be in no metadata pack (I8). Their packs are found by their
+    parts, and so come into the index of whoever uses them. Looked at after the index: whoever
+    made an object seen there is open, void or published now.
+    """
+    opened = {
+        head.name.removeprefix(names.OPEN_SESSIONS)
+        for head in target.store.list(names.OPEN_SESSIONS)
+    }
+    ended = {record.point.split("-", 1)[1]: record.is_void for record in target.list_records()}
+    void = {session_id for session_id, is_void in ended.items() if is_void}
+    published = set(ended) - void
+    return (opened | void) - published, published
+
+
+def _session_of(index_name: str) -> str:
+    return index_name.removeprefix(names.INDEX).split("-", 1)[0]
+
+
+def _reusable_parts(target: Repository, session: CopySession, published: set[str]) -> Iterator[str]:
     """Yield the parts of other sessions, open or void: their finished packs need no repeating.
 
     A published session's packs are in the index already.
     """
-    published = {
-        record.point.split("-", 1)[1] for record in target.list_records() if not record.is_void
-    }
     for head in target.store.list(names.SESSIONS):
         parts = head.name.removeprefix(names.SESSIONS).split("/")
         is_part = len(parts) == 3 and parts[1] == "parts"

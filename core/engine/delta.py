@@ -7,7 +7,6 @@ from core.catalog import index as index_tables
 from core.catalog import layers as layer_tables
 from core.catalog.tables import ITEM_COLUMNS
 from core.catalog.workspace import quote_all
-from core.engine.points import open_visible, visible_floor
 from core.engine.session import CopySession
 from core.engine.state import Base
 from core.engine.tables import Tables
@@ -49,25 +48,42 @@ def build_delta(
     ``record`` is the source's point. Row numbers follow expiry class and path, the order in
     which blobs are packed. Return whether the states were compared whole.
     """
-    floor = max(base.floor, visible_floor(session.source))
+    floor = max(base.floor, base.source_floor)
     sources.open_point(record, "source_layers")
     visible = layer_tables.visible_sql("source_layers", floor)
-    parent = session.target.read_record(base.parent) if base.parent else None
-    is_full = True
-    if parent is None:
+    if not base.parent:
         changed = visible
     else:
-        target = open_visible(tables, parent, "target_layers")
-        shared = _shared_layers(session.source, parent, record)
-        is_full = shared == 0
+        tables.open_point(read_parent(session.target, base), "target_layers")
+        target = layer_tables.visible_sql("target_layers", base.floor)
         changed = (
-            _difference(session, visible, target)
-            if is_full
-            else _following(visible, target, shared, floor)
+            _following(visible, target, base.shared_layers, floor)
+            if base.shared_layers
+            else _difference(session, visible, target, floor)
         )
         changed = _with_lost(base, tables, changed, visible, target)
     _create(tables, session, changed)
-    return is_full
+    return base.shared_layers == 0
+
+
+def read_parent(target: Repository, base: Base) -> Record:
+    """Read the record that a plan builds on."""
+    try:
+        return target.read_record(base.parent)
+    except NotFoundError as error:
+        raise IntegrityError(
+            f"{base.parent}, on which this session builds, is missing",
+            hint="Give the session up ('coldhaul session abandon') and run the job again.",
+        ) from error
+
+
+def count_shared_layers(session: CopySession, parent_name: str) -> int:
+    """Return how many layers of its parent's source the session's point shares and follows."""
+    if not parent_name:
+        return 0
+    parent = session.target.read_record(parent_name)
+    record = read_source_record(session.source, session.claim.source_point)
+    return _shared_layers(session.source, parent, record)
 
 
 def _shared_layers(source: Repository, parent: Record, record: Record) -> int:
@@ -93,15 +109,22 @@ def _shared_layers(source: Repository, parent: Record, record: Record) -> int:
     return 0
 
 
-def _difference(session: CopySession, visible: str, target: str) -> str:
+def _difference(session: CopySession, visible: str, target: str, floor: int) -> str:
     mapped = index_tables.mapped_list_sql("s.blobs", session.source.space, session.target.id_key)
-    return layer_tables.difference_sql(visible, target, mapped)
+    return layer_tables.difference_sql(visible, target, mapped, floor)
 
 
 def _following(visible: str, target: str, shared: int, floor: int) -> str:
-    """Return the newest rows of the layers after the shared ones, and what must be redone."""
+    """Return the newest rows of the layers after the shared ones, and what must be redone.
+
+    A path whose newest row is below the floor is in the point no more.
+    """
     squashed = layer_tables.squashed_sql("source_layers", shared)
     return f"""(select {ITEM_COLUMNS} from {squashed} where deleted or modified >= {floor}
+        union
+        select path, kind, 0, modified, '{{}}', []::BLOB[], true, false from {squashed} semi join
+            (select path from {target} where modified >= {floor}) using (path)
+            where not deleted and modified < {floor}
         union
         select {ITEM_COLUMNS} from {visible} semi join
             (select path from {target} where damaged) using (path))"""
@@ -131,10 +154,15 @@ def _create(tables: Tables, session: CopySession, changed: str) -> None:
     )
     invalid = layer_tables.invalid_item_count(tables.workspace, "delta")
     (count, paths) = tables.workspace.row("select count(*), count(distinct path) from delta")
-    if invalid or count != paths:
+    (unequal,) = tables.workspace.row(
+        f"""select count(*) from (select blob from {layer_tables.blobs_sql("delta")}
+        group by blob having min(length) <> max(length))"""
+    )
+    if invalid or unequal or count != paths:
         raise IntegrityError(
             f"the source's layers contradict themselves: {invalid} items have another number of "
-            f"blobs than their size asks for, {count - paths} paths stand twice",
+            f"blobs than their size asks for, {unequal} blobs have two lengths, "
+            f"{count - paths} paths stand twice",
             hint="'coldhaul verify' on the source names what is damaged.",
         )
 

@@ -19,7 +19,7 @@ from core.engine.delta import DELTA_COLUMNS, build_delta, open_delta, read_sourc
 from core.engine.session import CopySession
 from core.engine.state import Base, Delta, Plan, PlannedBatch
 from core.engine.tables import ITEM_ROW_SIZE, Tables
-from core.errors import NotFoundError
+from core.errors import IntegrityError, NotFoundError
 from core.format import names
 from core.ids import SessionId
 from core.model import TableObject
@@ -35,6 +35,23 @@ _ORDINAL_BITS = 24
 def read_plan(target: Repository, session_id: SessionId) -> Plan | None:
     """Return a session's finished plan, None while there is none."""
     return _read(target, Plan, state.plan_name(session_id))
+
+
+def require_plan(target: Repository, session_id: SessionId) -> Plan:
+    """Return a session's plan where its later steps need it."""
+    plan = read_plan(target, session_id)
+    if plan is None:
+        raise IntegrityError(f"{state.plan_name(session_id)} is missing")
+    return plan
+
+
+def read_base(target: Repository, session_id: SessionId) -> Base:
+    """Return what a session's plan stands on."""
+    name = state.base_name(session_id)
+    base = _read(target, Base, name)
+    if base is None:
+        raise IntegrityError(f"{name} is missing")
+    return base
 
 
 def _read(target: Repository, kind: type[T], name: str) -> T | None:
@@ -82,7 +99,7 @@ class _Planner:
             ranges.append(self._range(number, delta.range_count))
             if self._is_late():
                 return None
-        return self._finish(delta, tuple(ranges))
+        return self._finish(base, delta, tuple(ranges))
 
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
@@ -115,7 +132,7 @@ class _Planner:
             objects=objects,
             row_count=rows,
             removed_count=removed,
-            range_count=range_count(blobs),
+            range_count=range_count(blobs, base.limits),
             is_full=is_full,
             source_layers=record.layers,
             data_set=record.data_set,
@@ -157,7 +174,7 @@ class _Planner:
         )
         return self._tables.store_file(path, name)
 
-    def _finish(self, delta: Delta, ranges: tuple[TableObject, ...]) -> Plan:
+    def _finish(self, base: Base, delta: Delta, ranges: tuple[TableObject, ...]) -> Plan:
         files = quote_all(self._tables.fetch_all(ranges))
         self._workspace.run(
             f"""create table ordered as
@@ -174,7 +191,7 @@ class _Planner:
         plan = Plan(
             delta=delta,
             ranges=ranges,
-            batches=self._store_batches(batch_limits(count, size)),
+            batches=self._store_batches(batch_limits(count, size, base.limits)),
             reused_blob_count=reused,
             new_blob_count=count,
             new_content_size=size,

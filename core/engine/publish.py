@@ -14,19 +14,19 @@ from core.catalog import layers as layer_tables
 from core.catalog.tables import INDEX_COLUMNS, ITEM_COLUMNS
 from core.catalog.workspace import Workspace, quote_all
 from core.engine import state
-from core.engine.delta import open_delta
+from core.engine.delta import open_delta, read_parent
 from core.engine.layering import extend_layers
 from core.engine.metadata import Member, write_metadata_pack
-from core.engine.plan import read_plan
+from core.engine.plan import read_base, read_plan
 from core.engine.session import CopySession, close_session, record_size, void_session
-from core.engine.state import Base, DamagedItem, Plan, Report
+from core.engine.state import DamagedItem, Plan, Report
 from core.engine.tables import BLOB_ROW_SIZE, Tables
-from core.errors import ConflictError, IntegrityError
+from core.errors import ConflictError, IntegrityError, NotFoundError
 from core.format import names, records
 from core.model import Record, SessionKind, SessionStatus
 
-# How many damaged items a report names one by one; all are counted.
-_ITEMS_NAMED_MAX = 100_000
+# So many bytes of paths does a report name one by one; all items are counted.
+_PATHS_SIZE_MAX = limits.SKIPPED_SIZE_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +55,18 @@ def _settled(session: CopySession, *, is_void: bool) -> PublishOutcome:
     """Return the outcome of a session whose record's name is taken."""
     close_session(session.target, session.id)
     if is_void:
-        name = state.report_name(session.id)
-        report = session.target.read_value(Report, name)
+        report = _read_report(session)
         return PublishOutcome(is_done=True, status=SessionStatus.FAILED, report=report)
     record = session.target.read_record(session.claim.record_name)
     return PublishOutcome(is_done=True, status=status_of(record), record=record)
+
+
+def _read_report(session: CopySession) -> Report:
+    try:
+        return session.target.read_value(Report, state.report_name(session.id))
+    except NotFoundError:
+        # A prune gives sessions up that nobody goes on with; reports are swept in the end.
+        return Report(reasons=("the session was given up; its report is not kept",))
 
 
 def status_of(record: Record) -> SessionStatus:
@@ -78,7 +85,7 @@ class _Publisher:
         self._plan = plan
         self._workspace = workspace
         self._tables = Tables(session.target, workspace)
-        self._base = self._target.read_value(Base, state.base_name(session.id))
+        self._base = read_base(session.target, session.id)
         self._deadline = deadline
 
     def run(self) -> PublishOutcome:
@@ -166,9 +173,12 @@ class _Publisher:
         return None
 
     def _damaged_items(self) -> Iterator[DamagedItem]:
-        for path, fault in self._workspace.rows(
-            f"select path, fault from damaged_items order by path limit {_ITEMS_NAMED_MAX}"
-        ):
+        size = 0
+        for path, fault in self._workspace.rows("select * from damaged_items order by path"):
+            # A name and a reason take some room even where the path is short.
+            size += len(path) + 64
+            if size > _PATHS_SIZE_MAX:
+                return
             yield DamagedItem(path=path.hex(), reason=f"a blob of it is {fault}")
 
     def _prove(self) -> Report | None:
@@ -233,7 +243,7 @@ class _Publisher:
         index = self._tables.store(
             "new_index", "id", lambda k: names.index(self._session.id, k), BLOB_ROW_SIZE
         )
-        parent = self._target.read_record(self._base.parent) if self._base.parent else None
+        parent = read_parent(self._target, self._base) if self._base.parent else None
         layers = extend_layers(
             self._tables, parent.layers if parent else (), "added", self._session.id
         )

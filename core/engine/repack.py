@@ -12,12 +12,12 @@ from core import limits
 from core.catalog.tables import write_part
 from core.catalog.workspace import Workspace, quote
 from core.engine.packing import OpenPack, begin_pack
-from core.engine.plan import read_plan
+from core.engine.plan import require_plan
 from core.engine.session import CopySession, is_stopped, record_size
 from core.engine.state import Plan, Transfer
 from core.engine.stream import FrameStream, ReadyFrame, Wanted
 from core.engine.tables import Tables
-from core.errors import ConflictError, NotFoundError, StoreError
+from core.errors import ConflictError, IntegrityError, NotFoundError, StoreError
 from core.format import names
 from core.ids import BlobId
 from core.model import PackedBlob, PackRow, StageSeconds
@@ -59,7 +59,8 @@ def _ignore(_size: int, _count: int) -> None:
 class Call:
     """The terms of one call on a batch.
 
-    ``deadline`` is a ``time.monotonic`` moment at which the pack under way is closed early;
+    ``deadline`` is a ``time.monotonic`` moment at which the pack under way is closed early; a
+    call packs at least a frame, so that any number of short calls come to the end.
     ``stop`` gives it up at once. ``advance`` is told content bytes and blobs as they are packed.
     """
 
@@ -70,17 +71,38 @@ class Call:
 
 def run_repack(session: CopySession, batch_number: int, call: Call) -> RepackOutcome:
     """Repack a batch, or go on with it."""
-    plan = read_plan(session.target, session.id)
-    assert plan is not None, "repack is called after plan"
+    plan = require_plan(session.target, session.id)
     with Workspace(limits.REPACK_MEMORY_SIZE, threads=1) as workspace:
         return _Repacker(session, plan, batch_number, workspace, call).run()
 
 
 def list_parts(target: Repository, session: CopySession, batch_number: int) -> list[str]:
-    """Return the names of a batch's parts in order, without gaps."""
+    """Return the names of a batch's parts in order; a gap between them is an ``IntegrityError``."""
+    parts, is_whole = _list_parts(target, session, batch_number)
+    if not is_whole:
+        # A listing may miss what came while it was made, and show what came after that.
+        parts, is_whole = _list_parts(target, session, batch_number)
+    if not is_whole:
+        missing = names.part(session.id, batch_number, len(parts))
+        raise IntegrityError(
+            f"{missing} is missing, although a part after it is there",
+            hint=f"Give the session up ('coldhaul session abandon {session.id}') and run the job "
+            "again: packs whose parts are there are used.",
+        )
+    return parts
+
+
+def _list_parts(
+    target: Repository, session: CopySession, batch_number: int
+) -> tuple[list[str], bool]:
+    """Return a batch's parts up to the first gap, and whether that is all of them."""
     prefix = names.parts_of(session.id, batch_number)
     found = {head.name for head in target.store.list(prefix)}
-    return [names.part(session.id, batch_number, ordinal) for ordinal in range(len(found))]
+    parts: list[str] = []
+    while (name := names.part(session.id, batch_number, len(parts))) in found:
+        parts.append(name)
+    ordinals = (name.removeprefix(prefix).removesuffix(".parquet") for name in found - set(parts))
+    return parts, not any(ordinal.isdigit() for ordinal in ordinals)
 
 
 class _Repacker:
@@ -102,21 +124,24 @@ class _Repacker:
         self._tables = Tables(session.target, workspace)
         self._call = call
         self._transfer = Transfer()
-        self._stop_checked = 0.0
+        self._stop_checked = -_STOP_CHECK_SECONDS
+        self._has_stopped = False
 
     def run(self) -> RepackOutcome:
         path = self._tables.fetch(self._batch.table.name, self._batch.table)
         self._workspace.run(f"create view batch as select * from read_parquet({quote(path)})")
-        counted = False
-        while True:
+        parts = list_parts(self._target, self._session, self._number)
+        start = self._end_of(parts)
+        self._count_finished(start)
+        while start < self._batch.blob_count and not self._is_stopped():
+            self._stream(start, len(parts))
+            before = len(parts)
             parts = list_parts(self._target, self._session, self._number)
             start = self._end_of(parts)
-            if not counted:
-                self._count_finished(start)
-                counted = True
-            if start >= self._batch.blob_count or self._is_stopped() or self._is_late():
-                return self._outcome(start, len(parts))
-            self._stream(start, len(parts))
+            # Whoever calls decides whether it is worth trying again what has added nothing.
+            if self._is_late() or len(parts) <= before:
+                break
+        return self._outcome(start, len(parts))
 
     def _count_finished(self, end: int) -> None:
         """Tell whoever watches what earlier calls have done."""
@@ -148,8 +173,10 @@ class _Repacker:
         return self._call.deadline is not None and time.monotonic() >= self._call.deadline
 
     def _is_stopped(self) -> bool:
-        if self._call.stop():
-            return True
+        self._has_stopped = self._has_stopped or self._call.stop() or self._is_ordered_to_stop()
+        return self._has_stopped
+
+    def _is_ordered_to_stop(self) -> bool:
         now = time.monotonic()
         if now - self._stop_checked < _STOP_CHECK_SECONDS:
             return False
@@ -180,15 +207,15 @@ class _Repacker:
         try:
             for frame in stream:
                 self._count_waiting(frame, time.monotonic() - waited)
-                if part.pack is not None and self._is_full(part.pack, frame):
+                if part.rows and self._is_full(part, frame):
                     if not self._close(part, ordinal):
                         return
                     part, ordinal = _Part(end=part.end), ordinal + 1
                 if self._is_stopped():
                     return
+                self._add(part, frame)
                 if self._is_late():
                     break
-                self._add(part, frame)
                 waited = time.monotonic()
             if part.rows:
                 self._close(part, ordinal)
@@ -215,12 +242,14 @@ class _Repacker:
                 hint="Bring the source back and run the job again; finished packs are kept.",
             ) from None
 
-    def _is_full(self, pack: OpenPack, frame: ReadyFrame) -> bool:
-        if not frame.blobs:
+    def _is_full(self, part: _Part, frame: ReadyFrame) -> bool:
+        # Blobs that could not be had take no room in a pack, but their rows take memory.
+        if len(part.rows) + frame.end - frame.first > limits.PACK_BLOBS_MAX:
+            return True
+        if part.pack is None or not frame.blobs:
             return False
-        size = pack.size_with(len(frame.compressed), len(frame.blobs))
-        count = pack.writer.blob_count + len(frame.blobs)
-        return size > self._target.identity.parameters.pack_size or count > limits.PACK_BLOBS_MAX
+        size = part.pack.size_with(len(frame.compressed), len(frame.blobs))
+        return size > self._target.identity.parameters.pack_size
 
     def _add(self, part: _Part, frame: ReadyFrame) -> None:
         if frame.blobs:

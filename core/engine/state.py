@@ -9,19 +9,25 @@ from dataclasses import dataclass, field
 from core.format import names
 from core.ids import SessionId
 from core.model import Layer, StageSeconds, TableObject
+from core.plan.copy import PlanLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
     """What a plan stands on, fixed first: every rerun and joiner plans from this.
 
-    ``parent`` is the name of the target's newest record of the source, empty without one.
-    ``floor`` is the retention floor in nanoseconds. ``parts`` are parts of other sessions whose
-    packs may be reused; ``excluded`` are the packs, as (session, pack), whose rows do not count.
+    ``parent`` is the name of the target's newest record of the source, empty without one;
+    ``shared_layers`` is how many of the source's layers the new point shares with it, 0 when the
+    two states have to be compared whole. ``floor`` and ``source_floor`` are the retention floors
+    in nanoseconds. ``parts`` are parts of other sessions whose packs may be reused; ``excluded``
+    are the packs, as (session, pack), whose rows do not count.
     """
 
     parent: str
+    shared_layers: int
     floor: int
+    source_floor: int
+    limits: PlanLimits
     index: tuple[str, ...]
     parts: tuple[str, ...]
     excluded: tuple[tuple[str, str], ...]

@@ -7,8 +7,10 @@ from pathlib import Path
 import duckdb
 
 from core.catalog import layers as layer_tables
+from core.catalog.tables import INDEX_COLUMNS, ITEM_COLUMNS, PART_COLUMNS
 from core.catalog.workspace import Workspace, quote
 from core.errors import ConflictError, IntegrityError, NotFoundError
+from core.format.names import INDEX, LAYERS
 from core.limits import TABLE_OBJECT_SIZE_MAX
 from core.model import Layer, Record, TableObject
 from core.sources.repository import Repository
@@ -17,6 +19,9 @@ from core.sources.repository import Repository
 # rows alone and two writers of one table cut it alike.
 ITEM_ROW_SIZE = "(octet_length(path) + strlen(metadata) + 33 * len(blobs) + 64)"
 BLOB_ROW_SIZE = "112"
+
+# What a table has to hold where its name says what it is.
+_COLUMNS = (("/parts/", PART_COLUMNS), (INDEX, INDEX_COLUMNS), (LAYERS, ITEM_COLUMNS))
 
 
 class Tables:
@@ -32,7 +37,10 @@ class Tables:
         """Return the local file of a stored table, checked."""
         if name not in self._fetched:
             path = self.workspace.new_path("table")
-            self.repository.fetch_table(name, path, expected)
+            try:
+                self.repository.fetch_table(name, path, expected)
+            except NotFoundError as error:
+                raise IntegrityError(f"{name} is missing, although it was written") from error
             self._check(name, path)
             self._fetched[name] = path
         return self._fetched[name]
@@ -45,10 +53,9 @@ class Tables:
         """Return the local files of each layer, oldest layer first."""
         try:
             return [self.fetch_all(layer.objects) for layer in layers]
-        except NotFoundError as error:
-            raise IntegrityError(
-                f"a layer of a restore point is missing: {error.message}",
-                hint="'coldhaul rebuild' brings layers of copies back from beside the packs.",
+        except IntegrityError as error:
+            raise error.with_hint(
+                "'coldhaul rebuild' brings layers of copies back from beside the packs."
             ) from error
 
     def open_point(self, record: Record, view: str) -> None:
@@ -106,15 +113,22 @@ class Tables:
         except ConflictError:
             path.unlink()
             path = self.fetch(name)
-            return _describe(self.workspace, path, name)
+            adopted = _describe(self.workspace, path, name)
+            if adopted.rows != table.rows:
+                raise IntegrityError(
+                    f"{name} is stored with {adopted.rows} rows and not with the {table.rows} that "
+                    "follow from what it is made of"
+                ) from None
+            return adopted
         self._fetched[name] = path
         return table
 
     def _check(self, name: str, path: Path) -> None:
+        columns = next((columns for part, columns in _COLUMNS if part in name), "count(*)")
         try:
-            self.workspace.run(f"select count(*) from read_parquet({quote(path)})")
+            self.workspace.run(f"select {columns} from read_parquet({quote(path)}) limit 1")
         except duckdb.Error as error:
-            raise IntegrityError(f"{name} is not a readable table: {error}") from error
+            raise IntegrityError(f"{name} is not a table of its kind: {error}") from error
 
 
 def _describe(workspace: Workspace, path: Path, name: str) -> TableObject:

@@ -9,12 +9,37 @@ from core.model import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchLimits:
-    """How large batches may become: content bytes and blobs of one, and their number."""
+class PlanLimits:
+    """The bounds that a plan is made with; see ``core.limits`` for their meaning.
 
-    size_max: int = limits.BATCH_SIZE_MAX
-    blobs_max: int = limits.BATCH_BLOBS_MAX
-    batches_max: int = limits.SESSION_BATCHES_MAX
+    A session keeps those that it was begun with: a newer coldhaul that went on with others would
+    cut batches that do not fit those stored already.
+    """
+
+    range_blobs: int
+    batch_size_min: int
+    batch_size_max: int
+    batch_blobs_max: int
+    batches_max: int
+
+
+def current_limits() -> PlanLimits:
+    """Return the bounds of this version."""
+    return PlanLimits(
+        range_blobs=limits.RANGE_BLOBS_TARGET,
+        batch_size_min=limits.BATCH_SIZE_MIN,
+        batch_size_max=limits.BATCH_SIZE_MAX,
+        batch_blobs_max=limits.BATCH_BLOBS_MAX,
+        batches_max=limits.SESSION_BATCHES_MAX,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """How large one batch may become: content bytes and blobs."""
+
+    size_max: int
+    blobs_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,19 +50,20 @@ class Group:
     size: int
 
 
-def batch_limits(blob_count: int, content_size: int) -> BatchLimits:
+def batch_limits(blob_count: int, content_size: int, plan: PlanLimits) -> BatchLimits:
     """Return the bounds for a session of this size.
 
-    Small sessions get smaller batches, down to ``BATCH_SIZE_MIN``, so that every worker has
-    one; very large sessions get larger ones, so that there are never too many. Groups straddle
-    cuts, which can waste up to half a batch, hence the factor of two.
+    Small sessions get smaller batches, down to ``batch_size_min``, so that every worker has
+    one; very large sessions get larger ones, so that there are never too many. Half of the
+    batches may be closed by their bytes and half by their blobs, and a group that does not fit
+    any more wastes up to a thirty-second of a batch: hence the factor of nine quarters.
     """
     share = content_size // 4
-    size = min(max(share, limits.BATCH_SIZE_MIN), limits.BATCH_SIZE_MAX)
-    least_size = 2 * -(-content_size // limits.SESSION_BATCHES_MAX)
-    least_count = 2 * -(-blob_count // limits.SESSION_BATCHES_MAX)
+    size = min(max(share, plan.batch_size_min), plan.batch_size_max)
+    least_size = -(-9 * content_size // (4 * plan.batches_max))
+    least_count = -(-9 * blob_count // (4 * plan.batches_max))
     return BatchLimits(
-        size_max=max(size, least_size), blobs_max=max(limits.BATCH_BLOBS_MAX, least_count)
+        size_max=max(size, least_size), blobs_max=max(plan.batch_blobs_max, least_count)
     )
 
 
@@ -97,6 +123,6 @@ def common_prefix(before: Sequence[Layer], after: Sequence[Layer]) -> int:
     return shared
 
 
-def range_count(blob_count: int) -> int:
+def range_count(blob_count: int, plan: PlanLimits) -> int:
     """Return into how many id ranges a plan of this many blobs is cut."""
-    return max(1, -(-blob_count // limits.RANGE_BLOBS_TARGET))
+    return max(1, -(-blob_count // plan.range_blobs))
