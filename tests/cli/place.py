@@ -73,6 +73,10 @@ class Place:
         self.passphrase.write_text(f"{text}\n")
         self.passphrase.chmod(0o600)
 
+    def drop_encryption(self) -> None:
+        """Declare the vault unencrypted: deriving keys takes most of a small command's time."""
+        self.edit(f'encryption.passphrase = "file:{self.passphrase}"\n', "")
+
     def edit(self, old: str, new: str) -> None:
         """Change the configuration."""
         text = self.config.read_text()

@@ -17,6 +17,7 @@ FILES = 12
 @pytest.fixture
 def ready(place: Place) -> Place:
     """A place with a job and a backup that takes a while to copy."""
+    place.drop_encryption()
     place.done("repository", "create", "primary")
     place.done("repository", "create", "vault")
     place.done("job", "create", "nightly")

@@ -8,6 +8,7 @@ from tests.cli.place import Place
 @pytest.fixture
 def both(place: Place) -> Place:
     """A place with both repositories and one backup."""
+    place.drop_encryption()
     place.done("repository", "create", "primary")
     place.done("repository", "create", "vault")
     (place.tree / "a").write_bytes(b"a")
@@ -86,10 +87,10 @@ def test_list_shows_every_job_and_how_it_ended_last(both: Place) -> None:
 
 def test_a_target_out_of_reach_does_not_hide_the_other_jobs(both: Place) -> None:
     both.done("job", "create", "nightly")
-    both.passphrase.unlink()
+    (both.root / "vault").rename(both.root / "unmounted")
     document = both.json("job", "list", code=8)
     assert document["jobs"][0]["state"] == "unknown"
-    assert "cannot be read" in document["jobs"][0]["problems"][0]
+    assert "is not there" in document["jobs"][0]["problems"][0]
 
 
 def test_list_says_where_configuration_and_definition_differ(both: Place) -> None:

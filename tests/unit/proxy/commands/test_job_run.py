@@ -8,6 +8,7 @@ from tests.cli.place import Place
 @pytest.fixture
 def ready(place: Place) -> Place:
     """A place with a job and one new point for it."""
+    place.drop_encryption()
     place.done("repository", "create", "primary")
     place.done("repository", "create", "vault")
     place.done("job", "create", "nightly")

@@ -16,6 +16,7 @@ from tests.cli.place import Place
 @pytest.fixture
 def copied(place: Place) -> Place:
     """A place with a backup and its copy."""
+    place.drop_encryption()
     place.done("repository", "create", "primary")
     place.done("repository", "create", "vault")
     place.done("job", "create", "nightly")
@@ -93,8 +94,8 @@ def test_an_unknown_session_is_not_found(copied: Place) -> None:
 
 
 def test_a_repository_out_of_reach_is_named_when_a_session_is_not_found(copied: Place) -> None:
-    copied.passphrase.unlink()
-    error = copied.json("session", "show", "zz", code=2)["error"]
+    (copied.root / "vault").rename(copied.root / "unmounted")
+    error = copied.json("session", "show", "zz", code=6)["error"]
     assert error["problems"][0].startswith("vault:")
 
 
