@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -78,8 +79,13 @@ class Workspace:
     ) -> Iterator[tuple[Any, ...]]:
         """Yield a query's rows; uses a cursor of its own, so that queries may interleave."""
         with self.con.cursor() as cursor:
-            cursor.execute(sql, list(values))
-            while block := cursor.fetchmany(at_once):
+            with self._translated():
+                cursor.execute(sql, list(values))
+            while True:
+                with self._translated():
+                    block = cursor.fetchmany(at_once)
+                if not block:
+                    return
                 yield from block
 
     def row(self, sql: str, values: Sequence[SqlValue] = ()) -> tuple[Any, ...]:
@@ -89,11 +95,21 @@ class Workspace:
         return found
 
     def _execute(self, sql: str, values: Sequence[SqlValue]) -> duckdb.DuckDBPyConnection:
-        try:
+        with self._translated():
             return self.con.execute(sql, list(values))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except duckdb.IOException as error:
             raise StoreError(
                 f"the temporary folder {self.folder} failed: {error}",
+                hint="Make room in the temporary folder, or set TMPDIR to a larger one.",
+            ) from error
+        except duckdb.OutOfMemoryException as error:
+            raise StoreError(
+                f"joining tables took more memory and temporary space than there is: {error}",
                 hint="Make room in the temporary folder, or set TMPDIR to a larger one.",
             ) from error
 
