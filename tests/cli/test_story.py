@@ -84,9 +84,9 @@ def test_a_vault_is_brought_back_from_its_packs_alone(story: Place) -> None:
             entry.rename(story.root / f"lost-{entry.name}")
     assert story.run("restore-point", "list", "vault").code != 0
     document = story.json("rebuild", "vault")
-    assert [point["is_published"] for point in document["restore_points"]] == [True]
+    assert len(document["published_points"]) == 1
     folder = story.root / "restored"
     story.done("restore", "vault", "--to", str(folder))
     assert snapshot(folder) == snapshot(story.tree)
     story.done("verify", "vault", "--read-data")
-    assert "Nothing" in story.done("rebuild", "vault").out
+    assert "1 restore point existed already" in story.done("rebuild", "vault").out
