@@ -1,6 +1,8 @@
 """Batches run side by side on this machine: one process a core, each calling repack.
 
-A worker that finds its parent gone ends itself, so a killed run leaves nothing that writes.
+A worker that finds its parent gone ends itself, so a killed run leaves nothing that writes. What
+parent and workers share are plain numbers without a lock: one that a killed worker held would
+stop all the others for ever.
 """
 
 import multiprocessing
@@ -11,8 +13,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.queues import SimpleQueue
-from multiprocessing.synchronize import Event
+from ctypes import Array, c_bool, c_uint64
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.util import Finalize
 
 from core import limits
@@ -24,9 +27,6 @@ from core.errors import StoreError
 
 _PARENT_CHECK_SECONDS = 1.0
 _STOP_CHECK_SECONDS = 0.2
-_ADVANCE_SECONDS = 0.2
-
-Advance = tuple[int, int] | None
 
 
 class StalledError(Exception):
@@ -60,7 +60,7 @@ def repack_all(
     """Repack batches to their ends; return what was moved and whether it was stopped."""
     if runner.workers <= 1 or len(batches) <= 1:
         return _repack_here(session, batches, runner)
-    return _Pool(session, runner).run(batches)
+    return _Pool(session, runner, max(batches) + 1).run(batches)
 
 
 def _deadline(call_seconds: float | None) -> float | None:
@@ -92,21 +92,21 @@ def _repack_here(
 class _Pool:
     """A pool for one session's batches."""
 
-    def __init__(self, session: CopySession, runner: Runner) -> None:
+    def __init__(self, session: CopySession, runner: Runner, batch_count: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._stop_event = context.Event()
-        self._advances: SimpleQueue[Advance] = context.SimpleQueue()
+        self._shared = _Shared(
+            stop=context.RawArray(c_bool, 1), done=context.RawArray(c_uint64, 2 * batch_count)
+        )
+        self._told = (0, 0)
         self._runner = runner
         self._pool = ProcessPoolExecutor(
             runner.workers,
             mp_context=context,
             initializer=_begin_worker,
-            initargs=(session, self._stop_event, self._advances, os.getpid()),
+            initargs=(session, self._shared, os.getpid()),
         )
 
     def run(self, batches: Sequence[int]) -> tuple[Transfer, bool]:
-        listener = threading.Thread(target=self._listen, name="progress", daemon=True)
-        listener.start()
         try:
             return self._drive(batches)
         except BrokenProcessPool as error:
@@ -116,10 +116,9 @@ class _Pool:
                 "finished packs are kept.",
             ) from error
         finally:
-            self._stop_event.set()
+            self._shared.order_stop()
             self._pool.shutdown(wait=True, cancel_futures=True)
-            self._advances.put(None)
-            listener.join()
+            self._tell()
 
     def _drive(self, batches: Sequence[int]) -> tuple[Transfer, bool]:
         total = Transfer()
@@ -128,8 +127,9 @@ class _Pool:
         is_stopped = False
         while pending:
             done, _ = wait(pending, timeout=_STOP_CHECK_SECONDS, return_when=FIRST_COMPLETED)
+            self._tell()
             if self._runner.stop():
-                self._stop_event.set()
+                self._shared.order_stop()
             for future in done:
                 number = pending.pop(future)
                 if future.cancelled():
@@ -137,9 +137,9 @@ class _Pool:
                 outcome = future.result()
                 total = total.plus(outcome.transfer)
                 is_stopped = is_stopped or outcome.is_stopped
-                if is_stopped or self._stop_event.is_set():
+                if is_stopped or self._shared.is_stopping():
                     is_stopped = True
-                    self._stop_event.set()
+                    self._shared.order_stop()
                     for other in pending:
                         other.cancel()
                 elif not outcome.is_done:
@@ -150,27 +150,51 @@ class _Pool:
     def _submit(self, number: int) -> "Future[RepackOutcome]":
         return self._pool.submit(_work, number, self._runner.call_seconds)
 
-    def _listen(self) -> None:
-        while (advance := self._advances.get()) is not None:
-            self._runner.progress.advance(*advance)
+    def _tell(self) -> None:
+        """Tell whoever watches what the workers have done since the last time."""
+        before, self._told = self._told, self._shared.sums()
+        size, count = self._told[0] - before[0], self._told[1] - before[1]
+        if size or count:
+            self._runner.progress.advance(size, count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What parent and workers see of each other: an order to stop; bytes and blobs by batch.
+
+    A batch is worked on by one worker at a time, so each number has one writer.
+    """
+
+    stop: "Array[c_bool]"
+    done: "Array[c_uint64]"
+
+    def order_stop(self) -> None:
+        self.stop[0] = True
+
+    def is_stopping(self) -> bool:
+        return bool(self.stop[0])
+
+    def add(self, batch_number: int, size: int, count: int) -> None:
+        self.done[2 * batch_number] += size
+        self.done[2 * batch_number + 1] += count
+
+    def sums(self) -> tuple[int, int]:
+        done = self.done[:]
+        return sum(done[::2]), sum(done[1::2])
 
 
 class _Worker:
     """What a worker process knows: set once when it begins."""
 
     session: CopySession
-    stop_event: Event
-    advances: "SimpleQueue[Advance]"
+    shared: _Shared
 
 
-def _begin_worker(
-    session: CopySession, stop_event: Event, advances: "SimpleQueue[Advance]", parent: int
-) -> None:
+def _begin_worker(session: CopySession, shared: _Shared, parent: int) -> None:
     # A terminal sends Ctrl-C to all; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _Worker.session = session
-    _Worker.stop_event = stop_event
-    _Worker.advances = advances
+    _Worker.shared = shared
     ended = threading.Event()
     watch = threading.Thread(target=_watch_parent, args=(parent, ended), daemon=True)
     watch.start()
@@ -190,30 +214,10 @@ def _end_watch(watch: threading.Thread, ended: threading.Event) -> None:
 
 
 def _work(batch_number: int, call_seconds: float | None) -> RepackOutcome:
-    advances = _Batched(_Worker.advances)
+    shared = _Worker.shared
     call = Call(
-        deadline=_deadline(call_seconds), stop=_Worker.stop_event.is_set, advance=advances.add
+        deadline=_deadline(call_seconds),
+        stop=shared.is_stopping,
+        advance=partial(shared.add, batch_number),
     )
-    outcome = run_repack(_Worker.session, batch_number, call)
-    advances.flush()
-    return outcome
-
-
-class _Batched:
-    """Sends progress a few times a second instead of once a frame."""
-
-    def __init__(self, queue: "SimpleQueue[Advance]") -> None:
-        self._queue = queue
-        self._size = self._count = 0
-        self._sent = 0.0
-
-    def add(self, size: int, count: int) -> None:
-        self._size += size
-        self._count += count
-        if time.monotonic() - self._sent >= _ADVANCE_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        self._queue.put((self._size, self._count))
-        self._size = self._count = 0
-        self._sent = time.monotonic()
+    return run_repack(_Worker.session, batch_number, call)
