@@ -21,6 +21,9 @@ from core.ids import BlobId, Digest
 MISSING = "missing"
 DAMAGED = "damaged"
 
+# What a blob's rows and results take beside its content: tiny blobs are bounded by it.
+_ROW_SIZE = limits.KIB
+
 _RUN_COUNT = 16
 _RUN_SIZE = limits.MIB
 
@@ -149,7 +152,7 @@ class FrameStream:
             wanted = next(self._frames, None)
             if wanted is None:
                 return
-            size = sum(row.length for row in wanted)
+            size = sum(row.length + _ROW_SIZE for row in wanted)
             runs = [self._fetchers.submit(self._fetch_run, run) for run in cut_runs(wanted)]
             future = self._compressors.submit(self._compress, wanted, runs)
             self._pending.append((size, future))
