@@ -9,7 +9,6 @@ ELSEWHERE = {
     "core/stores/store.py": "what every store promises: tests/conformance holds each to it",
     "core/stores/folder*.py": "tests/conformance",
     "core/limits.py": "constants; the module asserts the relations between them as it is imported",
-    "proxy/commands/*.py": "tests/cli runs the whole command",
 }
 
 
