@@ -98,11 +98,24 @@ def list_live_records(repository: Repository, condemned: frozenset[str]) -> list
     return sorted(found, key=lambda record: record.point)
 
 
-def _parse_record(head: ObjectHead) -> RecordName | None:
+def is_table_name(name: str) -> bool:
+    """Say whether a name is a layer's or an index object's."""
+    return _TABLE.fullmatch(name) is not None
+
+
+def is_record_name(name: str) -> bool:
+    """Say whether a name is a restore point's record's."""
     try:
-        source_id, point = names.parse_record(head.name)
+        names.parse_record(name)
     except (InputError, IntegrityError):
+        return False
+    return True
+
+
+def _parse_record(head: ObjectHead) -> RecordName | None:
+    if not is_record_name(head.name):
         return None
+    source_id, point = names.parse_record(head.name)
     return RecordName(name=head.name, source_id=source_id, point=point, is_void=head.size == 0)
 
 
@@ -125,4 +138,4 @@ def _is_known(head: ObjectHead) -> bool:
         return True
     if names.keyset_version(head.name) is not None:
         return True
-    return head.name.startswith(names.RECORDS) and _parse_record(head) is not None
+    return is_record_name(head.name)

@@ -44,7 +44,10 @@ _REASONS_MAX = 3
 
 @dataclass(slots=True, kw_only=True)
 class ReadCounts:
-    """What was read to its last byte; ``archived_count`` packs were not, being in an archive."""
+    """What was read to its last byte: packs of both kinds, loose blobs, stored bytes.
+
+    ``archived_count`` packs were not read, because they are in an archive.
+    """
 
     pack_count: int = 0
     blob_count: int = 0
@@ -206,7 +209,7 @@ class DataReader:
             if reason:
                 self._terms.faults.add(pack.name, reason)
             self._trust(pack.name)
-            self._count(pack_count=1, blob_count=len(scan.rows))
+            self._count(pack_count=1)
         self._terms.progress.advance(count=1)
         lines = [f"{pack.session_id},{pack.pack_id},{blob_id.hex()}\n" for blob_id in bad]
         with self._lock:

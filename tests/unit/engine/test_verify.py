@@ -99,6 +99,11 @@ def flip(store: Store, name: str, position: int) -> None:
     replace_object(store, name, bytes(stored))
 
 
+def largest_pack(target: Repository) -> str:
+    """Return a pack that has several frames."""
+    return max(packs_of(target), key=lambda name: target.store.head(name).size)
+
+
 def marked(repository: Repository) -> set[str]:
     return repository.list_marked(names.DAMAGED)
 
@@ -122,7 +127,8 @@ def test_it_counts_what_it_looked_at(pair: Pair) -> None:
     assert counts.pack_count == len(packs) > POINT_COUNT
     assert counts.pack_size == sum(pair.target.store.head(name).size for name in packs)
     assert counts.read.pack_count == len(packs) + POINT_COUNT
-    assert counts.read.blob_count == counts.packed_blob_count
+    assert counts.read.size >= counts.pack_size
+    assert counts.read.blob_count == 0
     loose = verify(pair.source, 100).counts
     assert loose.loose_blob_count == loose.read.blob_count == POINT_COUNT * FILES_PER_POINT
 
@@ -194,7 +200,7 @@ def needs_of(repository: Repository, name: str) -> tuple[list[Record], int]:
 
 
 def test_a_missing_pack_is_named_with_what_it_costs(pair: Pair) -> None:
-    name = packs_of(pair.target)[0]
+    name = largest_pack(pair.target)
     records, item_count = needs_of(pair.target, name)
     pair.target.store.delete([name])
     for _ in range(2):
@@ -208,7 +214,7 @@ def test_a_missing_pack_is_named_with_what_it_costs(pair: Pair) -> None:
 
 
 def test_a_truncated_pack_is_found_without_reading_it(pair: Pair) -> None:
-    name = packs_of(pair.target)[0]
+    name = largest_pack(pair.target)
     replace_object(pair.target.store, name, pair.target.store.get(name)[:-1])
     damage = only(verify(pair.target))
     assert damage.name == name
@@ -218,7 +224,7 @@ def test_a_truncated_pack_is_found_without_reading_it(pair: Pair) -> None:
 
 @pytest.mark.parametrize("position", [0, 30, 20_000, -1, -20])
 def test_a_changed_byte_of_a_pack_is_found_by_reading_it(pair: Pair, position: int) -> None:
-    name = packs_of(pair.target)[0]
+    name = largest_pack(pair.target)
     flip(pair.target.store, name, position)
     assert verify(pair.target).findings == ()
     damage = only(verify(pair.target, 100))
@@ -227,7 +233,7 @@ def test_a_changed_byte_of_a_pack_is_found_by_reading_it(pair: Pair, position: i
 
 
 def test_only_items_in_damaged_frames_are_counted(pair: Pair) -> None:
-    name = packs_of(pair.target)[0]
+    name = largest_pack(pair.target)
     _, all_items = needs_of(pair.target, name)
     flip(pair.target.store, name, pair.target.store.head(name).size // 2)
     damage = only(verify(pair.target, 100))
@@ -245,7 +251,7 @@ def test_swapped_packs_are_found(pair: Pair) -> None:
 
 def test_damage_that_another_pack_makes_good_costs_nothing(pair: Pair) -> None:
     """The next session stores again what only a damaged pack has."""
-    name = packs_of(pair.target)[0]
+    name = largest_pack(pair.target)
     flip(pair.target.store, name, pair.target.store.head(name).size // 2)
     assert only(verify(pair.target, 100)).item_count > 0
     back_up(pair.source, {b"new": b"new"})
@@ -401,7 +407,7 @@ def test_void_and_condemned_records_need_nothing(pair: Pair) -> None:
 
 
 def test_what_cannot_be_listed_as_damaged_is_still_told(pair: Pair) -> None:
-    name = packs_of(pair.target)[0]
+    name = largest_pack(pair.target)
     store = Refusing(Missing(pair.target.store, below(name)), below(names.DAMAGED))
     outcome = verify(through(pair.target, store))
     assert only(outcome).name == name
