@@ -24,7 +24,7 @@ LIVE_INTERVAL_SECONDS = 0.2
 PLAIN_INTERVAL_SECONDS = 10.0
 # The rate is of the last moments, not of the whole run: what was slow an hour ago is past.
 _RATE_WINDOW_SECONDS = 15.0
-_BAR_WIDTH = 24
+_LINE_WIDTH_MAX = 100
 
 
 class Meter:
@@ -82,9 +82,9 @@ class Meter:
             return (self.total_count - self.count) / by_count if by_count > 0 else None
         return None
 
-    def describe(self) -> str:
-        """Write all of it but the label on one line."""
-        parts = [self._amount()]
+    def describe(self, *, is_short: bool = False) -> str:
+        """Write all of it but the label on one line; in short without counts beside bytes."""
+        parts = [self._amount(is_short=is_short)]
         by_size, by_count = self._speed
         if by_size > 0:
             parts.append(show_rate(by_size, 1))
@@ -95,9 +95,9 @@ class Meter:
             parts.append(f"{show_duration(left)} left")
         return ", ".join(part for part in parts if part)
 
-    def _amount(self) -> str:
+    def _amount(self, *, is_short: bool) -> str:
         texts = []
-        if self.count or self.total_count:
+        if (self.count or self.total_count) and not (is_short and self.total_size):
             of = f" of {self.total_count:,}" if self.total_count else ""
             texts.append(f"{self.count:,}{of}")
         if self.size or self.total_size:
@@ -197,16 +197,19 @@ class LiveProgress(_Shown):
                 return Text("")
             self._meter.sample()
             label, fraction = self._meter.label, self._meter.fraction
-            described = self._meter.describe()
-        grid = Table.grid(padding=(0, 1))
+            described = self._meter.describe(is_short=True)
+        # The bar takes what the words leave of a line.
+        line = Table.grid(padding=(0, 1), expand=True)
+        line.width = min(self._output.errors.width, _LINE_WIDTH_MAX)
+        line.add_column(no_wrap=True)
+        line.add_column(ratio=1)
+        line.add_column(no_wrap=True)
+        is_known = fraction is not None
         bar = ProgressBar(
-            total=1.0 if fraction is not None else None,
-            completed=fraction or 0.0,
-            pulse=fraction is None,
-            width=_BAR_WIDTH,
+            total=1.0 if is_known else None, completed=fraction or 0.0, pulse=not is_known
         )
-        grid.add_row(Text(show_text(label), style="bold"), bar, Text(described))
-        return grid
+        line.add_row(Text(show_text(label), style="bold"), bar, Text(described))
+        return line
 
 
 def _is_live(console: Console) -> bool:
