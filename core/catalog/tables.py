@@ -7,7 +7,7 @@ needs no further library; item paths are hostile bytes and are never part of SQL
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from core.catalog.workspace import Workspace, quote
+from core.catalog.workspace import Workspace, quote, spooled
 from core.ids import BlobId, Digest, PackId, SessionId
 from core.model import Item, ItemKind, PackedBlob, PackRow
 
@@ -30,7 +30,7 @@ def write_items(workspace: Workspace, items: Iterable[Item], table: str) -> int:
     rows_path = workspace.new_path("items", ".csv")
     blobs_path = workspace.new_path("item-blobs", ".csv")
     count = 0
-    with rows_path.open("w") as rows, blobs_path.open("w") as blobs:
+    with spooled(rows_path) as rows, spooled(blobs_path) as blobs:
         for number, item in enumerate(items):
             rows.write(_item_line(number, item))
             if len(item.blobs) > _LINE_BLOBS_MAX:
@@ -96,7 +96,7 @@ def write_part(
     """
     csv_path = workspace.new_path("part", ".csv")
     count = 0
-    with csv_path.open("w") as file:
+    with spooled(csv_path) as file:
         for ordinal, fault, blob in rows:
             file.write(_part_line(ordinal, fault, blob))
             count += 1

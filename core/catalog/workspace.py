@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import duckdb
 
@@ -112,6 +112,19 @@ class Workspace:
                 f"joining tables took more memory and temporary space than there is: {error}",
                 hint="Make room in the temporary folder, or set TMPDIR to a larger one.",
             ) from error
+
+
+@contextmanager
+def spooled(path: Path) -> Iterator[TextIO]:
+    """Write a file of a workspace; a temporary folder that is full is a ``StoreError``."""
+    try:
+        with path.open("w") as file:
+            yield file
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the temporary file {path}: {error.strerror}",
+            hint="Make room in the temporary folder, or set TMPDIR to a larger one.",
+        ) from error
 
 
 def quote(path: Path) -> str:

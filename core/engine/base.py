@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from core.catalog import index as index_tables
 from core.catalog.tables import INDEX_COLUMNS
-from core.catalog.workspace import quote, quote_all
+from core.catalog.workspace import quote, quote_all, spooled
 from core.engine.delta import count_shared_layers
 from core.engine.points import list_points, visible_floor
 from core.engine.session import CopySession
@@ -50,7 +50,7 @@ def find_base(session: CopySession, tables: Tables) -> Base:
 def _create_listed(tables: Tables, unusable: set[str]) -> None:
     """Create the table ``listed`` of the packs of content that are there and count."""
     path = tables.workspace.new_path("listed", ".csv")
-    with path.open("w") as file:
+    with spooled(path) as file:
         for head in tables.repository.store.list(names.PACKS):
             place = head.name.removeprefix(names.PACKS).split("/")
             is_content = len(place) == 2 and all(is_hex_id(part) for part in place)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.engine.points import list_points
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.format import names
 from core.ids import JobId, is_job_id
 from core.model import JobDefinition
@@ -33,7 +33,11 @@ def load_definition(target: Repository, job_id: JobId) -> JobDefinition:
             f"{target.store.url} has no job {job_id}",
             hint=f"Create it with 'coldhaul job create {job_id}'.",
         )
-    return target.read_value(JobDefinition, names.job_definition(job_id, newest))
+    name = names.job_definition(job_id, newest)
+    definition = target.read_value(JobDefinition, name)
+    if (definition.job_id, definition.version) != (job_id, newest):
+        raise IntegrityError(f"{name} holds another definition than its name says")
+    return definition
 
 
 def _newest_version(target: Repository, job_id: JobId) -> int:
@@ -73,13 +77,13 @@ def create_job(
         allow_damaged=terms.allow_damaged,
         present=tuple(present),
     )
-    try:
-        target.write_value(names.job_definition(job_id, 1), definition)
-    except ConflictError:
+    name = names.job_definition(job_id, 1)
+    # What is found only when writing may be our own: the answer to a write can be lost.
+    if _newest_version(target, job_id) or target.adopt_value(name, definition) != definition:
         raise ConflictError(
             f"the job {job_id} exists already",
             hint=f"Change it with 'coldhaul job update {job_id}'.",
-        ) from None
+        )
     return definition
 
 
@@ -138,11 +142,10 @@ def enable_job(target: Repository, job_id: JobId, *, is_enabled: bool) -> JobDef
 
 def _store_next(target: Repository, changed: JobDefinition) -> JobDefinition:
     definition = replace(changed, version=changed.version + 1)
-    try:
-        target.write_value(names.job_definition(definition.job_id, definition.version), definition)
-    except ConflictError:
+    name = names.job_definition(definition.job_id, definition.version)
+    if target.adopt_value(name, definition) != definition:
         raise ConflictError(
             f"somebody else changed the job {definition.job_id} at this moment",
             hint="Look at the job and say it again.",
-        ) from None
+        )
     return definition

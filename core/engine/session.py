@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from core import ids
 from core.engine import state
-from core.errors import ConflictError, NotFoundError
+from core.errors import ConflictError, IntegrityError, NotFoundError
 from core.format import names
 from core.ids import JobId, PointId, SessionId
 from core.model import Claim, JobDefinition, SessionKind
@@ -50,10 +50,9 @@ def claim_point(
     """
     ordinal = 0
     while True:
-        claim = target.adopt_value(
-            names.claim(definition.job_id, point, ordinal),
-            _new_claim(definition, point, ordinal, clock),
-        )
+        name = names.claim(definition.job_id, point, ordinal)
+        claim = target.adopt_value(name, _new_claim(definition, point, ordinal, clock))
+        _check_claim(claim, name)
         standing = record_size(target.store, claim.record_name)
         if standing == 0:
             ordinal += 1
@@ -61,6 +60,15 @@ def claim_point(
         if standing is None:
             open_session(target, claim)
         return claim
+
+
+def _check_claim(claim: Claim, name: str) -> None:
+    """Refuse a claim that stands under another's name: its session would copy another point."""
+    said = claim.job_id and names.claim(claim.job_id, claim.source_point, claim.ordinal)
+    time, _ = ids.parse_point_id(claim.source_point)
+    record_name = names.record(claim.source_id, time, claim.session_id)
+    if said != name or claim.record_name != record_name:
+        raise IntegrityError(f"{name} holds another claim than its name says")
 
 
 def _new_claim(definition: JobDefinition, point: PointId, ordinal: int, clock: Clock) -> Claim:
@@ -114,6 +122,8 @@ def read_claims(target: Repository, job_id: JobId) -> list[Claim]:
     """Read all claims of a job, oldest point first."""
     heads = list(target.store.list(names.claims(job_id)))
     claims = [target.read_value(Claim, head.name) for head in heads]
+    for head, claim in zip(heads, claims, strict=True):
+        _check_claim(claim, head.name)
     return sorted(claims, key=lambda claim: (claim.source_point, claim.ordinal))
 
 

@@ -285,6 +285,11 @@ def claims_of(target: Repository) -> list[Claim]:
     return [target.read_value(Claim, head.name) for head in heads]
 
 
+def names_below(store: Store, prefix: str = "") -> list[str]:
+    """Return the names of a store's objects that start with ``prefix``."""
+    return [head.name for head in store.list(prefix)]
+
+
 def packs_of(target: Repository, session_id: str = "") -> list[str]:
     """Return the names of the packs of content, of one session or of all."""
     prefix = f"{names.PACKS}{session_id}"

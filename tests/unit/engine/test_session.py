@@ -1,0 +1,116 @@
+"""A session's standing: claims, orders and voids, all of it derived from what exists."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from core.engine import session as sessions
+from core.engine.session import (
+    claim_point,
+    is_stopped,
+    read_claims,
+    record_size,
+    system_clock,
+    void_session,
+)
+from core.engine.state import Report
+from core.errors import IntegrityError
+from core.format import names
+from core.model import Claim
+from tests.support.copies import JOB, Pair, back_up, make_pair, names_below, through
+from tests.support.damaged_stores import Swapped
+from tests.support.stores import LostAnswer
+
+WHY = Report(reasons=("because",))
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    pair = make_pair(tmp_path)
+    back_up(pair.source, {b"a": b"1"})
+    return pair
+
+
+def open_markers(pair: Pair) -> list[str]:
+    return names_below(pair.target.store, names.OPEN_SESSIONS)
+
+
+def claim(pair: Pair) -> Claim:
+    return pair.session().claim
+
+
+def test_everybody_who_runs_a_job_joins_the_same_session(pair: Pair) -> None:
+    first = claim(pair)
+    assert claim(pair) == first
+    assert first.ordinal == 0
+    assert open_markers(pair) == [names.open_session(first.session_id)]
+
+
+def test_a_claim_fixes_everything_that_its_session_needs(pair: Pair) -> None:
+    point = back_up(pair.source, {b"a": b"2"}).id
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    made = claim_point(pair.target, pair.definition, point, lambda: moment)
+    time = point.split("-")[0]
+    assert made.record_name == names.record(pair.source.identity.id, time, made.session_id)
+    assert (made.source_point, made.job_version) == (point, 1)
+    assert made.claimed == "20260301T000000000000Z"
+
+
+def test_a_joiner_makes_the_marker_that_a_killed_run_has_not_made(pair: Pair) -> None:
+    first = claim(pair)
+    pair.target.store.delete([names.open_session(first.session_id)])
+    assert claim(pair) == first
+    assert open_markers(pair) == [names.open_session(first.session_id)]
+
+
+def test_only_a_void_makes_room_for_another_session(pair: Pair) -> None:
+    first = claim(pair)
+    assert void_session(pair.target, first, WHY)
+    assert record_size(pair.target.store, first.record_name) == 0
+    assert open_markers(pair) == []
+    second = claim(pair)
+    assert second.ordinal == 1
+    assert second.session_id != first.session_id
+    assert read_claims(pair.target, JOB) == [first, second]
+
+
+def test_a_session_is_void_however_often_that_is_said(pair: Pair) -> None:
+    made = claim(pair)
+    assert void_session(pair.target, made, WHY)
+    assert void_session(pair.target, made, Report(reasons=("another",)))
+
+
+def test_a_published_point_cannot_be_made_void(pair: Pair) -> None:
+    """I3: the create-only put of the record's name is the sole arbiter."""
+    made = claim(pair)
+    pair.copied()
+    assert not void_session(pair.target, made, WHY)
+    assert record_size(pair.target.store, made.record_name)
+
+
+def test_a_void_whose_answer_was_lost_is_a_void(pair: Pair) -> None:
+    made = claim(pair)
+    losing = through(pair.target, LostAnswer(pair.target.store))
+    assert void_session(losing, made, WHY)
+
+
+def test_orders_to_stop_and_to_go_on_take_turns(pair: Pair) -> None:
+    store, session_id = pair.target.store, claim(pair).session_id
+    states = [is_stopped(store, session_id)]
+    for order in (sessions.stop, sessions.stop, sessions.resume, sessions.resume, sessions.stop):
+        order(store, session_id)
+        states.append(is_stopped(store, session_id))
+    assert states == [False, True, True, False, False, True]
+
+
+def test_a_claim_under_another_name_is_refused(pair: Pair) -> None:
+    first = claim(pair)
+    other = back_up(pair.source, {b"a": b"2"}).id
+    second = claim_point(pair.target, pair.definition, other, system_clock)
+    stored = {names.claim(JOB, first.source_point, 0): names.claim(JOB, second.source_point, 0)}
+    swapped = through(pair.target, Swapped(pair.target.store, stored))
+    with pytest.raises(IntegrityError, match=first.source_point):
+        claim_point(swapped, pair.definition, first.source_point, system_clock)
+    with pytest.raises(IntegrityError, match=first.source_point):
+        read_claims(swapped, JOB)
