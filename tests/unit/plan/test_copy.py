@@ -1,0 +1,94 @@
+"""The decisions of a copy: which point, which bounds, which batches."""
+
+import pytest
+
+from core import limits
+from core.ids import PointId
+from core.limits import GIB, MIB
+from core.model import Layer
+from core.plan.copy import (
+    BatchLimits,
+    Group,
+    batch_limits,
+    choose_point,
+    common_prefix,
+    current_limits,
+    cut_batches,
+    group_bounds,
+    range_count,
+)
+
+LIMITS = current_limits()
+
+
+def points(text: str) -> list[PointId]:
+    return [PointId(letter) for letter in text]
+
+
+@pytest.mark.parametrize(
+    ("present", "copied", "daily", "immediate"),
+    [
+        ("", "", "e", "a"),
+        ("abc", "", "e", "d"),
+        ("abcde", "", None, None),
+        ("ab", "c", "e", "d"),
+        ("ab", "e", None, None),
+        ("ab", "ce", None, None),
+        ("ab", "d", "e", "e"),
+        ("ab", "a", "e", "c"),
+    ],
+)
+def test_a_run_takes_what_appeared_since_the_job_was_created(
+    present: str, copied: str, daily: str | None, immediate: str | None
+) -> None:
+    """R3: immediate takes the oldest after the last copied one, the others the newest."""
+    for is_immediate, expected in ((False, daily), (True, immediate)):
+        chosen = choose_point(
+            points("abcde"), points(present), points(copied), is_immediate=is_immediate
+        )
+        assert chosen == expected
+
+
+def test_limits_are_those_of_this_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BATCH_SIZE_MIN", 7)
+    assert current_limits().batch_size_min == 7
+
+
+def test_small_sessions_have_batches_for_every_worker() -> None:
+    least = LIMITS.batch_size_min
+    assert batch_limits(100, 0, LIMITS).size_max == least
+    assert batch_limits(100, least, LIMITS).size_max == least
+    assert batch_limits(100, 8 * least, LIMITS).size_max == 2 * least
+    assert batch_limits(100, 100 * GIB, LIMITS).size_max == LIMITS.batch_size_max
+
+
+def test_huge_sessions_have_larger_batches_instead_of_more() -> None:
+    bounds = batch_limits(10**11, 10**6 * GIB, LIMITS)
+    assert bounds.size_max >= 10**6 * GIB * 2 // LIMITS.batches_max
+    assert bounds.blobs_max >= 10**11 * 2 // LIMITS.batches_max
+
+
+def test_groups_are_small_beside_a_batch() -> None:
+    assert group_bounds(BatchLimits(size_max=64 * MIB, blobs_max=640)) == (MIB, 10)
+    assert group_bounds(BatchLimits(size_max=1, blobs_max=1)) == (1, 1)
+
+
+def test_batches_are_as_large_as_their_bounds_allow() -> None:
+    groups = [Group(count=1, size=size) for size in (4, 4, 4, 10, 1, 1, 1, 1)]
+    cut = list(cut_batches(groups, BatchLimits(size_max=10, blobs_max=3)))
+    assert [(batch.count, batch.size) for batch in cut] == [(2, 8), (1, 4), (1, 10), (3, 3), (1, 1)]
+    assert list(cut_batches([], BatchLimits(size_max=10, blobs_max=3))) == []
+
+
+def test_only_the_oldest_layers_count_as_shared() -> None:
+    a, b, c = (Layer(objects=(), rows=rows) for rows in (1, 2, 3))
+    assert common_prefix([a, b, c], [a, b]) == 2
+    assert common_prefix([a, b], [a, c]) == 1
+    assert common_prefix([b, a], [a, b]) == 0
+    assert common_prefix([], [a]) == 0
+
+
+def test_ranges_hold_a_million_blobs_each() -> None:
+    assert range_count(0, LIMITS) == 1
+    assert range_count(LIMITS.range_blobs, LIMITS) == 1
+    assert range_count(LIMITS.range_blobs + 1, LIMITS) == 2
