@@ -5,6 +5,7 @@ record's name is the sole arbiter between published and failed.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -97,7 +98,9 @@ def record_size(store: Store, record_name: str) -> int | None:
 
 def open_session(target: Repository, claim: Claim) -> None:
     """Make the marker that keeps a session's packs from being pruned, if it is missing."""
-    target.adopt_value(names.open_session(claim.session_id), claim)
+    # Not read when it is there: whoever publishes at this moment removes it.
+    with suppress(ConflictError):
+        target.write_value(names.open_session(claim.session_id), claim)
 
 
 def close_session(target: Repository, session_id: SessionId) -> None:

@@ -102,8 +102,11 @@ class Repository:
 
     def _refresh_keys(self) -> bool:
         assert self._keys is not None
+        # Names alone tell, so that every damaged object does not cost the reading of a keyset.
+        if max(list_keyset_versions(self.store, names.KEYS), default=0) <= self._keys.version:
+            return False
         newest = read_newest_keyset(self.store, names.KEYS)
-        if newest is None or newest.version <= self._keys.version:
+        if newest is None:
             return False
         ring = keyset.open_key_ring(self._keys.kek, newest, self.identity.id)
         self._keys = KeyAccess(kek=self._keys.kek, version=newest.version, ring=ring)

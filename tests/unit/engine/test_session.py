@@ -9,6 +9,7 @@ from core.engine import session as sessions
 from core.engine.session import (
     claim_point,
     is_stopped,
+    open_session,
     read_claims,
     record_size,
     system_clock,
@@ -20,7 +21,7 @@ from core.format import names
 from core.model import Claim
 from tests.support.copies import JOB, Pair, back_up, make_pair, names_below, through
 from tests.support.damaged_stores import Swapped
-from tests.support.stores import LostAnswer
+from tests.support.stores import Hooked, Kind, LostAnswer
 
 WHY = Report(reasons=("because",))
 
@@ -62,6 +63,18 @@ def test_a_joiner_makes_the_marker_that_a_killed_run_has_not_made(pair: Pair) ->
     pair.target.store.delete([names.open_session(first.session_id)])
     assert claim(pair) == first
     assert open_markers(pair) == [names.open_session(first.session_id)]
+
+
+def test_a_marker_that_goes_at_this_moment_is_no_error(pair: Pair) -> None:
+    """Another run publishes the same session's point just now."""
+    made = claim(pair)
+    marker = names.open_session(made.session_id)
+
+    def remove(kind: Kind, name: str) -> None:
+        if kind == "get" and name == marker:
+            pair.target.store.delete([marker])
+
+    open_session(through(pair.target, Hooked(pair.target.store, remove)), made)
 
 
 def test_only_a_void_makes_room_for_another_session(pair: Pair) -> None:
