@@ -21,6 +21,7 @@ from core.format import names
 from core.ids import JobId, SessionId
 from core.model import Claim, Record, SessionStatus
 from core.sources.repository import Repository
+from core.stores.store import ObjectHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,8 @@ class SessionView:
     """A session as it stands now.
 
     ``last_seen`` is the moment of its newest part or attempt: a Running session that has not
-    been seen for long was killed, and any run goes on with it. ``transfer`` adds up its
+    been seen for long was killed, and any run goes on with it. Stopped is a session with an
+    order to stop, and one whose last run was ended by whoever ran it. ``transfer`` adds up its
     attempts; ``planned_blobs`` and ``planned_size`` are 0 before the plan is made.
     """
 
@@ -76,8 +78,11 @@ def find_claim(target: Repository, text: str) -> Claim:
 
 def view_session(target: Repository, claim: Claim) -> SessionView:
     """Gather what is stored about a session."""
-    record, report, status = _standing(target, claim)
+    heads = list(target.store.list(names.session(claim.session_id, "")))
     attempts = _attempts(target, claim.session_id)
+    record, report, status = _standing(target, claim)
+    if status is SessionStatus.RUNNING and attempts and _was_left(attempts[-1], heads):
+        status = SessionStatus.STOPPED
     transfer = Transfer()
     for attempt in attempts:
         transfer = transfer.plus(attempt.transfer)
@@ -92,7 +97,7 @@ def view_session(target: Repository, claim: Claim) -> SessionView:
         transfer=transfer,
         planned_blobs=plan.new_blob_count if plan else 0,
         planned_size=plan.new_content_size if plan else 0,
-        last_seen=_last_seen(target, claim),
+        last_seen=_last_seen(heads, claim),
     )
 
 
@@ -133,8 +138,13 @@ def _attempts(target: Repository, session_id: SessionId) -> tuple[Attempt, ...]:
     return tuple(target.read_value(Attempt, head.name) for head in heads)
 
 
-def _last_seen(target: Repository, claim: Claim) -> str:
-    heads = target.store.list(names.session(claim.session_id, ""))
+def _was_left(last: Attempt, heads: Sequence[ObjectHead]) -> bool:
+    """Say whether the last run was ended by whoever ran it, and no other has worked since."""
+    newest = max(heads, key=lambda head: head.modified)
+    return last.outcome == SessionStatus.STOPPED.value and "/attempts/" in newest.name
+
+
+def _last_seen(heads: Sequence[ObjectHead], claim: Claim) -> str:
     moments = [head.modified for head in heads]
     return max(moments).isoformat(timespec="seconds") if moments else claim.claimed
 

@@ -5,6 +5,7 @@ from the same plan, and each step can be cut anywhere.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,8 +62,14 @@ def _read(target: Repository, kind: type[T], name: str) -> T | None:
         return None
 
 
-def run_plan(session: CopySession, deadline: float | None = None) -> Plan | None:
-    """Plan a session, or go on with its plan; None when the deadline came first.
+def _never() -> bool:
+    return False
+
+
+def run_plan(
+    session: CopySession, deadline: float | None = None, stop: Callable[[], bool] = _never
+) -> Plan | None:
+    """Plan a session, or go on with its plan; None when the deadline or ``stop`` came first.
 
     ``deadline`` is a ``time.monotonic`` moment. Several runs at once end with one plan.
     """
@@ -70,19 +77,26 @@ def run_plan(session: CopySession, deadline: float | None = None) -> Plan | None
     if done is not None:
         return done
     with Workspace(limits.PLAN_MEMORY_SIZE) as workspace:
-        return _Planner(session, workspace, deadline).run()
+        return _Planner(session, workspace, deadline, stop).run()
 
 
 class _Planner:
     """One invocation's work on a plan."""
 
-    def __init__(self, session: CopySession, workspace: Workspace, deadline: float | None) -> None:
+    def __init__(
+        self,
+        session: CopySession,
+        workspace: Workspace,
+        deadline: float | None,
+        stop: Callable[[], bool],
+    ) -> None:
         self._session = session
         self._target = session.target
         self._workspace = workspace
         self._tables = Tables(session.target, workspace)
         self._sources = Tables(session.source, workspace)
         self._deadline = deadline
+        self._stop = stop
 
     def run(self) -> Plan | None:
         base = _read(self._target, Base, state.base_name(self._session.id))
@@ -94,6 +108,8 @@ class _Planner:
         if self._is_late():
             return None
         self._need()
+        if self._is_late():
+            return None
         ranges = []
         for number in range(delta.range_count):
             ranges.append(self._range(number, delta.range_count))
@@ -102,7 +118,8 @@ class _Planner:
         return self._finish(base, delta, tuple(ranges))
 
     def _is_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
+        is_late = self._deadline is not None and time.monotonic() >= self._deadline
+        return is_late or self._stop()
 
     def _delta(self, base: Base) -> Delta:
         """Load the stored delta, or make it."""

@@ -202,7 +202,9 @@ class _Run:
         self._log.start("Planning", None, None)
         plan = None
         while plan is None:
-            plan = run_plan(self._session)
+            if self._runner.stop():
+                return False
+            plan = run_plan(self._session, stop=self._runner.stop)
         self._plan = plan
         self._log.note(
             f"planned: {plan.delta.row_count} rows, {plan.new_blob_count} new blobs "
