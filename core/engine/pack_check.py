@@ -7,7 +7,7 @@ blob's digest compared, and the tables read, before the upload is completed.
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from core import limits
 from core.errors import IntegrityError
@@ -26,9 +26,11 @@ class PackCheck:
         self._name = name
         self._sha256 = hashlib.sha256()
         self._opener: seal.Opener | None = None
-        self._stored = bytearray()
+        # Stored bytes of a chunk that has only begun, and opened content of frames that have.
+        self._stored = b""
         self._next_chunk = 0
-        self._plain = bytearray()
+        self._plain: deque[memoryview] = deque()
+        self._plain_size = 0
         self._frames: deque[tuple[int, Sequence[FrameBlob]]] = deque()
         self._content_size = 0
         self.header = b""
@@ -45,41 +47,68 @@ class PackCheck:
         self._take(stored, is_end=True)
         if self._frames:
             raise self._mismatch("it ends within a frame")
-        tail = bytes(self._plain)
-        if pack.read_tail(self._content_size, tail) != list(rows):
+        if pack.read_tail(self._content_size, self._cut(self._plain_size)) != list(rows):
             raise self._mismatch("its tables name other blobs")
         return self._sha256.digest()
 
     def _take(self, stored: bytes, *, is_end: bool) -> None:
         self._sha256.update(stored)
         self.stored_size += len(stored)
-        plain = self._open(stored, is_end=is_end)
-        self._content_size += len(plain)
-        self._plain += plain
-        while self._frames and len(self._plain) >= self._frames[0][0]:
+        for plain in self._open(stored, is_end=is_end):
+            self._content_size += len(plain)
+            self._plain_size += len(plain)
+            self._plain.append(memoryview(plain))
+        while self._frames and self._plain_size >= self._frames[0][0]:
             length, blobs = self._frames.popleft()
-            compressed = bytes(memoryview(self._plain)[:length])
-            del self._plain[:length]
-            self._check_frame(compressed, blobs)
+            self._check_frame(self._cut(length), blobs)
 
-    def _open(self, stored: bytes, *, is_end: bool) -> bytes:
+    def _cut(self, length: int) -> bytes:
+        """Take so many bytes off the opened content. Each byte is copied once, by this."""
+        self._plain_size -= length
+        pieces = []
+        while length > 0:
+            piece = self._plain.popleft()
+            if len(piece) > length:
+                self._plain.appendleft(piece[length:])
+                piece = piece[:length]
+            pieces.append(piece)
+            length -= len(piece)
+        return b"".join(pieces)
+
+    def _open(self, stored: bytes, *, is_end: bool) -> Iterator[bytes]:
+        """Yield what the whole chunks hold that there are now; the rest waits."""
         if self._repository.keys is None:
-            return stored
-        self._stored += stored
+            yield stored
+            return
         if self._opener is None:
-            if len(self._stored) < seal.HEADER_SIZE:
-                return b""
-            self.header = bytes(self._stored[: seal.HEADER_SIZE])
-            del self._stored[: seal.HEADER_SIZE]
+            stored, self._stored = self._stored + stored, b""
+            if len(stored) < seal.HEADER_SIZE:
+                self._stored = stored
+                return
+            self.header = stored[: seal.HEADER_SIZE]
+            stored = stored[seal.HEADER_SIZE :]
             self._opener = self._repository.open_header(self._name, self.header)
-        # The last chunk is recognised by being short, so it is only known at the end.
-        count = len(self._stored) // seal.STORED_CHUNK_SIZE
-        length = len(self._stored) if is_end else count * seal.STORED_CHUNK_SIZE
-        run = bytes(memoryview(self._stored)[:length])
-        del self._stored[:length]
-        plain = self._opener.open_chunks(self._next_chunk, run, is_end=is_end)
+        yield from self._open_chunks(self._opener, memoryview(stored), is_end=is_end)
+
+    def _open_chunks(
+        self, opener: seal.Opener, stored: memoryview, *, is_end: bool
+    ) -> Iterator[bytes]:
+        missing = seal.STORED_CHUNK_SIZE - len(self._stored)
+        if self._stored and len(stored) >= missing:
+            yield opener.open_chunks(
+                self._next_chunk, self._stored + stored[:missing], is_end=False
+            )
+            self._next_chunk += 1
+            self._stored, stored = b"", stored[missing:]
+        if is_end:
+            # The last chunk is recognised by being short, so it is only known now.
+            yield opener.open_chunks(self._next_chunk, self._stored + stored, is_end=True)
+            return
+        count = 0 if self._stored else len(stored) // seal.STORED_CHUNK_SIZE
+        length = count * seal.STORED_CHUNK_SIZE
+        yield opener.open_chunks(self._next_chunk, stored[:length], is_end=False)
         self._next_chunk += count
-        return plain
+        self._stored += stored[length:]
 
     def _check_frame(self, compressed: bytes, blobs: Sequence[FrameBlob]) -> None:
         content = memoryview(frame.decode_frame(compressed, limits.FRAME_SIZE_MAX))
