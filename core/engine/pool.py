@@ -148,7 +148,8 @@ class _Pool:
         return total, is_stopped
 
     def _submit(self, number: int) -> "Future[RepackOutcome]":
-        return self._pool.submit(_work, number, self._runner.call_seconds)
+        cores = max(1, (os.cpu_count() or 1) // self._runner.workers)
+        return self._pool.submit(_work, number, self._runner.call_seconds, cores)
 
     def _tell(self) -> None:
         """Tell whoever watches what the workers have done since the last time."""
@@ -213,11 +214,12 @@ def _end_watch(watch: threading.Thread, ended: threading.Event) -> None:
     watch.join()
 
 
-def _work(batch_number: int, call_seconds: float | None) -> RepackOutcome:
+def _work(batch_number: int, call_seconds: float | None, core_count: int) -> RepackOutcome:
     shared = _Worker.shared
     call = Call(
         deadline=_deadline(call_seconds),
         stop=shared.is_stopping,
         advance=partial(shared.add, batch_number),
+        core_count=core_count,
     )
     return run_repack(_Worker.session, batch_number, call)

@@ -4,6 +4,7 @@ After each finished pack a part is created: that makes the pack real. Part n sta
 n-1 ends, so a rerun starts after the last, and of two runs at once one wins each part.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,11 +12,12 @@ from dataclasses import dataclass, field
 from core import limits
 from core.catalog.tables import write_part
 from core.catalog.workspace import Workspace, quote
+from core.engine.memory import keep_buffers
 from core.engine.packing import OpenPack, begin_pack
 from core.engine.plan import require_plan
 from core.engine.session import CopySession, is_stopped, record_size
 from core.engine.state import Plan, Transfer
-from core.engine.stream import FrameStream, ReadyFrame, Wanted
+from core.engine.stream import FrameStream, ReadyFrame, Threads, Wanted
 from core.engine.tables import Tables
 from core.errors import ConflictError, IntegrityError, NotFoundError, StoreError
 from core.format import names
@@ -62,16 +64,19 @@ class Call:
     ``deadline`` is a ``time.monotonic`` moment at which the pack under way is closed early; a
     call packs at least a frame, so that any number of short calls come to the end.
     ``stop`` gives it up at once. ``advance`` is told content bytes and blobs as they are packed.
+    ``core_count`` is how many of the machine's cores are the call's own.
     """
 
     deadline: float | None = None
     stop: Callable[[], bool] = _never
     advance: Callable[[int, int], None] = _ignore
+    core_count: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
 def run_repack(session: CopySession, batch_number: int, call: Call) -> RepackOutcome:
     """Repack a batch, or go on with it."""
     plan = require_plan(session.target, session.id)
+    keep_buffers()
     with Workspace(limits.REPACK_MEMORY_SIZE, threads=1) as workspace:
         return _Repacker(session, plan, batch_number, workspace, call).run()
 
@@ -199,8 +204,8 @@ class _Repacker:
             self._wanted(start),
             self._read_source,
             has_content_ids=not self._session.source.identity.is_encrypted,
-            frame_size=self._target.identity.parameters.frame_size,
-            level=self._target.identity.parameters.zstd_level,
+            parameters=self._target.identity.parameters,
+            threads=self._threads(),
         )
         part = _Part(end=start)
         waited = time.monotonic()
@@ -223,6 +228,12 @@ class _Repacker:
             stream.close()
             if part.pack is not None:
                 part.pack.abort()
+
+    def _threads(self) -> Threads:
+        cores = self._call.core_count
+        if self._session.source.store.vendor == "filesystem":
+            return Threads(fetch=min(cores, limits.FETCH_THREADS_LOCAL), compress=cores)
+        return Threads(fetch=limits.FETCH_THREADS, compress=cores)
 
     def _read_source(self, source_id: bytes) -> bytes:
         try:

@@ -1,11 +1,10 @@
 """From a batch's rows to compressed frames: fetched in parallel, checked, compressed, in order.
 
 A frame is cut from the planned lengths before its blobs are read, so the stages need not wait
-for each other: runs of blobs are fetched by many threads, frames are compressed by one thread a
-core, and the caller takes them in order. The content in flight is bounded.
+for each other: runs of blobs are fetched by several threads, frames are compressed by others,
+and the caller takes them in order. The content in flight is bounded.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from core.errors import IntegrityError, NotFoundError
 from core.format import frame
 from core.format.pack import FrameBlob
 from core.ids import BlobId, Digest
+from core.model import Parameters
 
 MISSING = "missing"
 DAMAGED = "damaged"
@@ -65,6 +65,14 @@ class ReadyFrame:
     content_size: int
     fetch_seconds: float
     compress_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threads:
+    """How many threads fetch and how many compress."""
+
+    fetch: int
+    compress: int
 
 
 @dataclass(slots=True)
@@ -116,16 +124,16 @@ class FrameStream:
         read_blob: Callable[[bytes], bytes],
         *,
         has_content_ids: bool,
-        frame_size: int,
-        level: int,
+        parameters: Parameters,
+        threads: Threads,
     ) -> None:
         """``has_content_ids`` says that the source's ids are the digests (unencrypted source)."""
-        self._frames = cut_frames(rows, frame_size)
+        self._frames = cut_frames(rows, parameters.frame_size)
         self._read_blob = read_blob
         self._has_content_ids = has_content_ids
-        self._level = level
-        self._fetchers = ThreadPoolExecutor(limits.FETCH_THREADS, "fetch")
-        self._compressors = ThreadPoolExecutor(os.cpu_count() or 1, "compress")
+        self._level = parameters.zstd_level
+        self._fetchers = ThreadPoolExecutor(threads.fetch, "fetch")
+        self._compressors = ThreadPoolExecutor(threads.compress, "compress")
         self._pending: deque[tuple[int, Future[ReadyFrame]]] = deque()
         self._size_in_flight = 0
         self._is_closed = False

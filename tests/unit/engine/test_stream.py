@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from core import ids, limits
-from core.engine.stream import FrameStream, ReadyFrame, Wanted, cut_frames, cut_runs
+from core.engine.stream import FrameStream, ReadyFrame, Threads, Wanted, cut_frames, cut_runs
 from core.errors import IntegrityError, NotFoundError, StoreError
 from core.format.frame import decode_frame
 from core.ids import BlobId
+from core.model import Parameters
+
+THREADS = Threads(fetch=4, compress=2)
 
 
 def rows(*lengths: int) -> list[Wanted]:
@@ -33,7 +36,13 @@ def reader(wanted: Sequence[Wanted]) -> Callable[[bytes], bytes]:
 def stream(
     wanted: Sequence[Wanted], read_blob: Callable[[bytes], bytes], frame_size: int = 100
 ) -> FrameStream:
-    return FrameStream(wanted, read_blob, has_content_ids=False, frame_size=frame_size, level=1)
+    return FrameStream(
+        wanted,
+        read_blob,
+        has_content_ids=False,
+        parameters=Parameters(frame_size=frame_size, zstd_level=1),
+        threads=THREADS,
+    )
 
 
 def lengths(frames: Sequence[list[Wanted]]) -> list[list[int]]:
@@ -85,7 +94,13 @@ def test_frames_come_in_order_with_every_blob_once() -> None:
 def test_an_id_that_is_the_digest_is_not_computed_again() -> None:
     piece = b"content"
     wanted = [Wanted(0, BlobId(b"x" * 32), hashlib.sha256(piece).digest(), len(piece))]
-    frames = FrameStream(wanted, lambda _: piece, has_content_ids=True, frame_size=100, level=1)
+    frames = FrameStream(
+        wanted,
+        lambda _: piece,
+        has_content_ids=True,
+        parameters=Parameters(frame_size=100, zstd_level=1),
+        threads=THREADS,
+    )
     assert [frame.blobs[0].digest for frame in frames] == [hashlib.sha256(piece).digest()]
 
 
