@@ -53,16 +53,16 @@ def squashed_sql(layers: str, oldest: int) -> str:
         ) n on n.path = r.path and n.newest = r.l)"""
 
 
-def blobs_sql(items: str) -> str:
-    """Return the query of all blobs that rows need: row number, ordinal, blob and its length.
+def blobs_sql(items: str, carried: str = "row_no") -> str:
+    """Return the query of all blobs that rows need: ``carried``, ordinal, blob and its length.
 
-    ``items`` has a layer's columns and ``row_no``. Lengths follow from the size because content
-    is cut at fixed places.
+    ``items`` has a layer's columns and those that are ``carried`` along. Lengths follow from the
+    size because content is cut at fixed places.
     """
-    return f"""(select row_no, ordinal, blob,
-        case when (ordinal + 1) * {BLOB_SIZE_MAX} <= size then {BLOB_SIZE_MAX}
-             else size - ordinal * {BLOB_SIZE_MAX} end as length
-        from (select row_no, size, unnest(blobs) as blob,
+    return f"""(select {carried}, ordinal, blob,
+        case when (ordinal + 1) * {BLOB_SIZE_MAX} <= content_size then {BLOB_SIZE_MAX}
+             else content_size - ordinal * {BLOB_SIZE_MAX} end as length
+        from (select {carried}, size as content_size, unnest(blobs) as blob,
                 unnest(range(len(blobs))) as ordinal
             from {items} where not deleted and not damaged))"""
 

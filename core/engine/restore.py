@@ -21,7 +21,7 @@ from core.engine.landing import Found, Landing
 from core.engine.points import open_visible
 from core.engine.progress import Progress
 from core.engine.restore_content import ContentWriter, check_stop
-from core.engine.restore_tables import Candidate, RestoreTables, Sound
+from core.engine.restore_tables import Candidate, RestoreTables
 from core.engine.tables import Tables
 from core.errors import (
     ColdhaulError,
@@ -36,6 +36,7 @@ from core.limits import RESTORE_FAILED_LISTED_MAX, RESTORE_MEMORY_SIZE
 from core.model import Item, ItemKind, Record
 from core.plan.paths import Selection, display_path, path_problem
 from core.plan.restore import (
+    Inode,
     Target,
     plan_frame_reads,
     plan_loose_reads,
@@ -196,18 +197,19 @@ class _Restore:
 
     def _examine(self) -> None:
         conflicts = _Conflicts()
-        self._rows.keep(self._sound(conflicts))
+        self._rows.keep(self._find(conflicts))
         conflicts.refuse()
         for row in self._rows.doubled_folders():
             self._fail(row, ConflictError("it is the same folder here as another item's"))
 
-    def _sound(self, conflicts: "_Conflicts") -> Iterator[Sound]:
+    def _find(self, conflicts: "_Conflicts") -> Iterator[tuple[int, Inode]]:
+        """Look at every candidate; yield what some of them replace."""
         is_empty = self._landing.is_empty()
         for number, candidate in enumerate(self._rows.candidates()):
             if number % _STOP_ASKED_EVERY == 0:
                 check_stop(self._terms.stop)
             try:
-                mode = _judge(candidate)
+                _judge(candidate)
             except (InputError, IntegrityError) as error:
                 self._fail(candidate.row, error)
                 continue
@@ -222,7 +224,8 @@ class _Restore:
                 else:
                     conflicts.add(candidate.path, error)
                 continue
-            yield Sound(row=candidate.row, mode=mode, found=found.inode if found else None)
+            if found:
+                yield candidate.row, found.inode
 
     def _look(self, candidate: Candidate) -> Found | None:
         """Return what is to be replaced, or a folder to be used; refuse anything else."""
@@ -282,9 +285,8 @@ class _Restore:
         self._rows.open_content(files, marked)
 
     def _make_links(self) -> None:
-        for target, metadata in self._rows.links():
+        for target, link_target in self._rows.links():
             check_stop(self._terms.stop)
-            link_target = read_attributes(ItemKind.LINK, metadata).link_target
             place = (target.path, link_target, target.modified, target.replaces)
             if self._try(target, self._landing.make_link, *place):
                 self._count()
@@ -339,8 +341,8 @@ class _Conflicts:
             )
 
 
-def _judge(candidate: Candidate) -> int | None:
-    """Return the mode of an item that can be restored; raise what is wrong with any other."""
+def _judge(candidate: Candidate) -> None:
+    """Raise what is wrong with an item that cannot be restored."""
     problem = path_problem(candidate.path)
     if problem:
         raise InputError(problem)
@@ -350,12 +352,13 @@ def _judge(candidate: Candidate) -> int | None:
         raise IntegrityError("it was damaged in the source when it was copied")
     if not candidate.is_consistent:
         raise IntegrityError("its blobs contradict its size")
-    return read_attributes(ItemKind(candidate.kind), candidate.metadata).mode
+    read_attributes(ItemKind(candidate.kind), candidate.metadata)
 
 
 def _refuse_unmatched(selection: Selection) -> None:
-    if selection.unmatched:
-        patterns = ", ".join(repr(pattern) for pattern in selection.unmatched)
+    unmatched = selection.unmatched()
+    if unmatched:
+        patterns = ", ".join(repr(pattern) for pattern in unmatched)
         raise NotFoundError(
             f"the restore point has no item that fits {patterns}",
             hint="'coldhaul item list' shows the paths; '**/' before a name finds it anywhere.",

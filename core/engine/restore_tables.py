@@ -19,15 +19,17 @@ from core.engine.tables import Tables
 from core.format import names
 from core.ids import BlobId, Digest, PackId, SessionId, is_hex_id
 from core.limits import BLOB_SIZE_MAX
-from core.model import PackRow, Record
+from core.model import ItemKind, PackRow, Record
 from core.plan.paths import Selection, ancestors
-from core.plan.restore import Frame, Inode, Piece, Place, Target
+from core.plan.restore import Frame, Inode, Piece, Place, Target, read_attributes
 
 _ROWS_AT_ONCE = 5_000
 # How many folders are remembered as noted already; a folder noted twice does no harm.
 _WAYS_MAX = 10_000
 
-_TARGET = "i.row_no, i.path, i.modified, s.mode, s.device, s.inode, i.size, len(i.blobs)"
+_TARGET = "row_no, path, modified, metadata, device, inode, size, blob_count"
+_PIECE = f"{_TARGET}, ordinal, length, blob"
+_PLACE = "pack_no, frame_offset, frame_length, blob_offset, blob_length, digest"
 
 # An index row that cannot be true is no place to read from.
 _POSSIBLE = """regexp_full_match(session, '[0-9a-f]{32}')
@@ -49,36 +51,30 @@ class Candidate:
     is_way: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
-    """A candidate that can be restored: its mode, and what it finds at its place."""
-
-    row: int
-    mode: int | None
-    found: Inode | None
-
-
 class RestoreTables:
-    """The rows of one restore, step by step: open, choose, keep, and then read."""
+    """The rows of one restore, step by step: choose, look, keep, and then read.
+
+    Each statement has at most one large join and one large sort, and large results are files of
+    the workspace: so a fixed memory is enough for any number of rows.
+    """
 
     def __init__(self, tables: Tables, record: Record, log: FaultLog) -> None:
         """Number the point's visible items in path order."""
         self._workspace = tables.workspace
         self._log = log
-        path = self._workspace.new_path("items")
         visible = open_visible(tables, record, "point_layers")
-        self._run(
-            f"""copy (select (row_number() over (order by path) - 1)::BIGINT as row_no,
-                {ITEM_COLUMNS} from {visible}) to {quote(path)} (format parquet)"""
+        self._store(
+            "items",
+            f"""select (row_number() over (order by path) - 1)::BIGINT as row_no, {ITEM_COLUMNS}
+            from {visible}""",
         )
-        self._run(f"create view items as select * from read_parquet({quote(path)})")
 
     def choose(self, selection: Selection) -> None:
         """Keep the items asked for, and the folders on the way to them."""
         if selection.takes_all:
-            self._run("create table chosen as select row_no, false as is_way from items")
+            self._run("create view chosen as select *, false as is_way from items")
             return
-        rows_path = self._workspace.new_path("chosen", ".csv")
+        rows_path = self._workspace.new_path("rows", ".csv")
         ways_path = self._workspace.new_path("ways", ".csv")
         with rows_path.open("w") as rows, ways_path.open("w") as ways:
             noted: set[bytes] = set()
@@ -87,7 +83,7 @@ class RestoreTables:
                     rows.write(f"{row}\n")
                     ways.writelines(f"{above.hex()}\n" for above in _new_ways(path, noted))
         self._run(
-            f"""create table chosen as
+            f"""create table chosen_rows as
             with r as (from read_csv({quote(rows_path)}, {CSV}, columns={{'row_no': 'BIGINT'}})),
             w as (select unhex(path) as path
                 from read_csv({quote(ways_path)}, {CSV}, columns={{'path': 'VARCHAR'}}))
@@ -95,6 +91,7 @@ class RestoreTables:
             union all select i.row_no, true from items i semi join w using (path)
                 anti join r using (row_no) where i.kind = 'folder'"""
         )
+        self._store("chosen", "select * from items join chosen_rows using (row_no)")
 
     def candidates(self) -> Iterator[Candidate]:
         """Yield what is chosen in path order."""
@@ -103,7 +100,7 @@ class RestoreTables:
             and len(blobs) = (case when kind = 'file'
                 then (size + {BLOB_SIZE_MAX - 1}) // {BLOB_SIZE_MAX} else 0 end)
             and len(list_filter(blobs, lambda b: octet_length(b) <> 32)) = 0, is_way
-            from items join chosen using (row_no) order by row_no"""
+            from chosen order by row_no"""
         )
         for row, path, kind, metadata, is_damaged, is_consistent, is_way in rows:
             yield Candidate(
@@ -116,24 +113,25 @@ class RestoreTables:
                 is_way=is_way,
             )
 
-    def keep(self, sound: Iterable[Sound]) -> None:
-        """Take the candidates that can be restored; folders that are one here are listed."""
-        path = self._workspace.new_path("sound", ".csv")
+    def keep(self, found: Iterable[tuple[int, Inode]]) -> None:
+        """Take all candidates that have not failed; ``found`` is what some replace."""
+        path = self._workspace.new_path("found", ".csv")
         with path.open("w") as file:
-            for row in sound:
-                mode = "" if row.mode is None else row.mode
-                found = f"{row.found.device},{row.found.number}" if row.found else ","
-                file.write(f"{row.row},{mode},{found}\n")
+            file.writelines(f"{row},{inode.device},{inode.number}\n" for row, inode in found)
         self._run(
-            f"""create table sound as select r.*, c.is_way, i.kind from read_csv({quote(path)},
-            {CSV}, columns={{'row_no': 'BIGINT', 'mode': 'BIGINT', 'device': 'UBIGINT',
-            'inode': 'UBIGINT'}}) r join chosen c using (row_no) join items i using (row_no)"""
+            f"""create table found as from read_csv({quote(path)}, {CSV}, columns={{
+            'row_no': 'BIGINT', 'device': 'UBIGINT', 'inode': 'UBIGINT'}})"""
+        )
+        self._run(f"create table unfit as select row_no from {self._log.failed_sql()}")
+        self._run(
+            """create view targets as select c.*, f.device, f.inode, len(c.blobs) as blob_count
+            from chosen c left join found f using (row_no) anti join unfit using (row_no)"""
         )
 
     def doubled_folders(self) -> Iterator[int]:
         """Yield the rows of folders that are the same folder of the destination as another's."""
         rows = self._rows(
-            """select row_no from sound where kind = 'folder' and inode is not null
+            """select row_no from chosen join found using (row_no) where kind = 'folder'
             qualify row_number() over (partition by device, inode order by row_no) > 1"""
         )
         for (row,) in rows:
@@ -142,92 +140,87 @@ class RestoreTables:
     def totals(self) -> tuple[int, int]:
         """Return the number and the content bytes of the items to restore."""
         count, size = self._workspace.row(
-            """select count(*), coalesce(sum(i.size) filter (s.kind = 'file'), 0)::BIGINT
-            from sound s join items i using (row_no) where not s.is_way"""
+            """select count(*), coalesce(sum(size) filter (kind = 'file'), 0)::BIGINT
+            from targets where not is_way"""
         )
         return int(count), int(size)
 
     def folders(self, *, is_deepest_first: bool = False) -> Iterator[tuple[Target, bool]]:
         """Yield the folders that have not failed, and whether each is only on the way."""
         order = "desc" if is_deepest_first else ""
-        yield from (
-            (_target(row), row[8])
-            for row in self._rows(
-                f"""select {_TARGET}, s.is_way from items i join sound s using (row_no)
-                anti join {self._log.failed_sql()} f using (row_no)
-                where s.kind = 'folder' order by i.row_no {order}"""
-            )
+        rows = self._rows(
+            f"""select {_TARGET}, is_way from targets
+            anti join {self._log.failed_sql()} f using (row_no)
+            where kind = 'folder' order by row_no {order}"""
         )
+        for row in rows:
+            yield _target(row), row[8]
 
-    def links(self) -> Iterator[tuple[Target, str]]:
-        """Yield the links and their metadata."""
-        yield from (
-            (_target(row), row[8])
-            for row in self._rows(
-                f"""select {_TARGET}, i.metadata from items i join sound s using (row_no)
-                where s.kind = 'link' order by i.row_no"""
-            )
-        )
+    def links(self) -> Iterator[tuple[Target, bytes]]:
+        """Yield the links and where they point."""
+        rows = self._rows(f"select {_TARGET} from targets where kind = 'link' order by row_no")
+        for row in rows:
+            yield _target(row), read_attributes(ItemKind.LINK, row[3]).link_target
 
     def empty_files(self) -> Iterator[Target]:
         """Yield the files that have no content."""
         yield from map(
             _target,
             self._rows(
-                f"""select {_TARGET} from items i join sound s using (row_no)
-                where s.kind = 'file' and len(i.blobs) = 0 order by i.row_no"""
+                f"""select {_TARGET} from targets where kind = 'file' and blob_count = 0
+                order by row_no"""
             ),
         )
 
     def open_content(self, index_files: Sequence[Path], read_last: Collection[str]) -> None:
         """Find where the blobs of the files are; packs in ``read_last`` are the last resort."""
-        needed = layer_tables.blobs_sql(
-            "(select i.* from items i semi join sound using (row_no) where i.kind = 'file')"
-        )
-        self._run(
-            f"""create table pending as
-            select *, '' as category, '' as reason from {needed}"""
-        )
+        needed = layer_tables.blobs_sql("(select * from targets where kind = 'file')", _TARGET)
+        self._store("pending", f"select * from {needed}")
         index_tables.create_index(self._workspace, "index_rows", index_files)
         index_tables.create_excluded(self._workspace, "read_last", list(_packs(read_last)))
         self._run(
-            f"""create table usable as select distinct id, digest, session, pack, pack_size, header,
-            frame_offset, frame_length, blob_offset, length
-            from index_rows semi join pending on id = blob where {_POSSIBLE}"""
-        )
-        self._run(
-            """create table packs as select row_number() over
+            f"""create table packs as select row_number() over
             (order by session, pack, pack_size, header) as pack_no, *
-            from (select distinct session, pack, pack_size, header from usable)"""
+            from (select distinct session, pack, pack_size, header from index_rows
+                where {_POSSIBLE})"""
         )
-        self._run(
-            """create table places as select id, digest, pack_no, frame_offset, frame_length,
-            blob_offset, length, row_number() over (partition by id
-                order by x.session is not null, pack_no, frame_offset, blob_offset) as choice
-            from usable join packs using (session, pack, pack_size, header)
-            left join read_last x using (session, pack)"""
+        self._store(
+            "usable",
+            f"""select id, pack_no, frame_offset, frame_length, blob_offset,
+            length as blob_length, digest, x.session is not null as is_last
+            from index_rows i semi join pending on id = blob
+            join packs using (session, pack, pack_size, header)
+            left join read_last x using (session, pack) where {_POSSIBLE}""",
         )
-        self._run("drop table usable")
+        # One blob has several places only where sessions have met; all others need no sorting.
+        self._run("create table doubled as select id from usable group by id having count(*) > 1")
+        self._store(
+            "places",
+            f"""select id, {_PLACE}, 1 as choice from usable anti join doubled using (id)
+            union all select id, {_PLACE}, row_number() over (partition by id
+                order by is_last, pack_no, frame_offset, blob_offset) as choice
+            from (select distinct * from usable semi join doubled using (id))""",
+        )
 
     def loose_pieces(self) -> Iterator[Piece]:
         """Yield the pieces that no pack has, equal blobs together, else in path order."""
+        self._store("loose", "select * from pending anti join places on id = blob")
+        self._run(
+            """create table twins as select blob, min(row_no) as first from loose
+            group by blob having count(*) > 1"""
+        )
         rows = self._rows(
-            f"""select {_TARGET}, w.ordinal, w.length, w.blob
-            from pending w anti join places p on p.id = w.blob
-            join (select blob, min(row_no) as first from pending group by blob) b using (blob)
-            join items i using (row_no) join sound s using (row_no)
-            order by b.first, w.blob, i.row_no, w.ordinal"""
+            f"""select {_PIECE} from loose left join twins using (blob)
+            order by coalesce(first, row_no), blob, row_no, ordinal"""
         )
         return (_piece(row, None) for row in rows)
 
     def packed_pieces(self, choice: int) -> Iterator[Piece]:
         """Yield the pending pieces by their ``choice``-th place, in the order of the packs."""
         rows = self._rows(
-            f"""select {_TARGET}, w.ordinal, w.length, w.blob,
-                p.pack_no, p.frame_offset, p.frame_length, p.blob_offset, p.length, p.digest
-            from pending w join places p on p.id = w.blob and p.choice = {choice}
-            join items i using (row_no) join sound s using (row_no)
-            order by p.pack_no, p.frame_offset, p.blob_offset, i.row_no, w.ordinal"""
+            f"""select {_PIECE}, {_PLACE} from pending
+            join places on id = blob and choice = {choice}
+            order by pack_no, frame_offset, blob_offset, row_no, ordinal"""
         )
         return (_piece(row, _place(row[11:])) for row in rows)
 
@@ -249,14 +242,19 @@ class RestoreTables:
 
         What has none has failed for good, for the reason of its last attempt.
         """
-        self._run(f"create or replace table pending as select * from {self._log.retried_sql()}")
+        self._run(f"create or replace table retried as select * from {self._log.retried_sql()}")
         self._log.forget_retried()
         hopeless = self._rows(
-            f"""select w.row_no, any_value(w.category), any_value(w.reason) from pending w
-            anti join places p on p.id = w.blob and p.choice = {choice} group by w.row_no"""
+            f"""select row_no, any_value(category), any_value(reason) from retried
+            anti join (select id from places where choice = {choice}) on id = blob
+            group by row_no"""
         )
         for row, category, reason in hopeless:
             self._log.fail(row, category, reason)
+        self._store(
+            "pending",
+            f"select {_PIECE} from retried join targets using (row_no)",
+        )
         (count,) = self._workspace.row(
             f"select count(*) from pending join places on id = blob and choice = {choice}"
         )
@@ -270,9 +268,15 @@ class RestoreTables:
     def failed(self, count_max: int) -> Iterator[tuple[bytes, str, str]]:
         """Yield path, category and reason of items that failed, in path order."""
         yield from self._rows(
-            f"""select i.path, f.category, f.reason from {self._log.failed_sql()} f
-            join items i using (row_no) order by i.row_no limit {count_max}"""
+            f"""select path, category, reason from chosen join {self._log.failed_sql()}
+            using (row_no) order by row_no limit {count_max}"""
         )
+
+    def _store(self, view: str, query: str) -> None:
+        """Put a query's rows into a file of the workspace, seen as ``view``."""
+        path = self._workspace.new_path(view)
+        self._run(f"copy ({query}) to {quote(path)} (format parquet, row_group_size 20_000)")
+        self._run(f"create or replace view {view} as select * from read_parquet({quote(path)})")
 
     def _run(self, sql: str) -> None:
         self._workspace.run(sql)
@@ -301,12 +305,12 @@ def _packs(marked: Collection[str]) -> Iterator[tuple[str, str]]:
 
 
 def _target(row: tuple[Any, ...]) -> Target:
-    number, path, modified, mode, device, inode, size, piece_count = row[:8]
+    number, path, modified, metadata, device, inode, size, piece_count = row[:8]
     return Target(
         row=number,
         path=path,
         modified=modified,
-        mode=mode,
+        mode=read_attributes(ItemKind.FILE, metadata).mode,
         replaces=None if inode is None else Inode(device=device, number=inode),
         size=size,
         piece_count=piece_count,

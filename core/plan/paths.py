@@ -69,9 +69,8 @@ class Selection:
             self._sought = {p: e for p, e in self._sought.items() if not e.fullmatch(text)}
         return self._any.fullmatch(text) is not None
 
-    @property
     def unmatched(self) -> tuple[str, ...]:
-        """The patterns that no path so far has fitted."""
+        """Return the patterns that no path so far has fitted."""
         return tuple(self._sought)
 
 

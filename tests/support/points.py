@@ -10,7 +10,7 @@ from core.engine.packing import begin_pack
 from core.engine.tables import BLOB_ROW_SIZE, ITEM_ROW_SIZE, Tables
 from core.format import frame, names
 from core.format.pack import FrameBlob
-from core.ids import BlobId, PointId, SessionId
+from core.ids import BlobId, SessionId
 from core.limits import BLOB_SIZE_MAX, MIB
 from core.model import Item, ItemKind, Layer, PackedBlob, PackRow, Record, SessionKind
 from core.sources.repository import Repository
@@ -163,13 +163,3 @@ class Point:
             made = write_pack(self.repository, frames)
             write_index(self.repository, made.row, made.blobs)
         return write_point(self.repository, self.items)
-
-
-def point_name(record: Record) -> str:
-    """Return the name of a point's record."""
-    return names.record(record.source_id, record.time, record.session_id)
-
-
-def parse_point(text: str) -> PointId:
-    """Return a point id."""
-    return PointId(text)
