@@ -246,13 +246,35 @@ def read_copied(target: Repository, record: Record) -> dict[bytes, bytes]:
     }
 
 
+def shown(items: Mapping[bytes, Item]) -> dict[bytes, tuple[object, ...]]:
+    """Return what of a state does not depend on the repository: blobs have other ids in each."""
+    return {
+        path: (item.kind, item.size, item.modified, item.metadata, len(item.blobs))
+        for path, item in items.items()
+    }
+
+
+def check_copied(pair: Pair, source_record: Record, record: Record) -> None:
+    """Check that a copy shows what the source's point shows, to the last byte."""
+    expected = shown(read_state(pair.source, source_record))
+    assert shown(read_state(pair.target, record)) == expected
+    assert read_copied(pair.target, record) == read_loose(pair.source, source_record)
+
+
 def read_packed(target: Repository, wanted: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Return packed blobs by id, each out of every pack that the index names for it."""
+    """Return packed blobs by id, each read out of every whole pack that the index names for it."""
     places = index_places(target)
+    sizes = {head.name: head.size for head in target.store.list(names.PACKS)}
     found: dict[bytes, bytes] = {}
     frames: dict[tuple[str, int], bytes] = {}
     for blob_id in wanted:
-        for row, blob in places[blob_id]:
+        whole = [
+            place
+            for place in places[blob_id]
+            if sizes.get(names.pack_of(place[0])) == place[0].size
+        ]
+        assert whole, "I1: a blob is in no pack that exists whole"
+        for row, blob in whole:
             key = (row.pack_id, blob.frame_offset)
             if key not in frames:
                 reader = target.open_pack(row)
