@@ -97,6 +97,7 @@ def test_a_hostile_tree_is_backed_up_to_the_last_byte(tmp_path: Path, secret: st
 def test_nothing_in_an_encrypted_repository_tells_names_or_content(
     tmp_path: Path, secret: str | None
 ) -> None:
+    """Neither of them is in any stored byte (I5)."""
     repository = new_repository(tmp_path / "repository", secret)
     make_tree(tmp_path / "tree", {"a telling name": b"telling content " * 3})
     digest = ids.content_digest(b"telling content " * 3).hex()

@@ -250,6 +250,7 @@ def test_an_object_does_not_open_in_another_place() -> None:
 
 
 def test_two_objects_of_one_content_share_no_salt() -> None:
+    """So no key and nonce is used twice (I5)."""
     assert seal.seal(KEY, CONTEXT, b"same")[:24] != seal.seal(KEY, CONTEXT, b"same")[:24]
 
 
