@@ -97,6 +97,7 @@ class _Planner:
         self._sources = Tables(session.source, workspace)
         self._deadline = deadline
         self._stop = stop
+        self._has_advanced = False
 
     def run(self) -> Plan | None:
         base = _read(self._target, Base, state.base_name(self._session.id))
@@ -105,21 +106,27 @@ class _Planner:
             base = self._target.adopt_value(state.base_name(self._session.id), found)
         bases.open_known(self._tables, base)
         delta = self._delta(base)
-        if self._is_late():
+        if self._is_over():
             return None
-        self._need()
-        if self._is_late():
-            return None
-        ranges = []
-        for number in range(delta.range_count):
-            ranges.append(self._range(number, delta.range_count))
-            if self._is_late():
+        ranges = self._stored_ranges(delta.range_count)
+        if len(ranges) < delta.range_count:
+            self._need()
+        for number in range(len(ranges), delta.range_count):
+            if self._is_over():
                 return None
+            ranges.append(self._range(number, delta.range_count))
+            self._has_advanced = True
+        if self._is_over():
+            return None
         return self._finish(base, delta, tuple(ranges))
 
-    def _is_late(self) -> bool:
+    def _is_over(self) -> bool:
+        """Say whether this call ends: stopped, or late and not for nothing.
+
+        A call that is late stores something all the same, so any number of them come to the end.
+        """
         is_late = self._deadline is not None and time.monotonic() >= self._deadline
-        return is_late or self._stop()
+        return self._stop() or (is_late and self._has_advanced)
 
     def _delta(self, base: Base) -> Delta:
         """Load the stored delta, or make it."""
@@ -128,6 +135,7 @@ class _Planner:
         if delta is None:
             delta = self._target.adopt_value(name, self._build_delta(base))
             self._workspace.run("drop table delta")
+            self._has_advanced = True
         files = self._tables.fetch_all(delta.objects)
         open_delta(self._tables, files)
         return delta
@@ -174,6 +182,18 @@ class _Planner:
                     as choice
                 from {usable} k semi join need using (id)) where choice = 1"""
         )
+
+    def _stored_ranges(self, count: int) -> list[TableObject]:
+        """Return what earlier calls have stored."""
+        prefix = names.session(self._session.id, "ranges/")
+        stored = {head.name for head in self._target.store.list(prefix)}
+        ranges: list[TableObject] = []
+        while len(ranges) < count:
+            name = state.range_name(self._session.id, len(ranges))
+            if name not in stored:
+                break
+            ranges.append(self._tables.describe(name))
+        return ranges
 
     def _range(self, number: int, count: int) -> TableObject:
         """Store one id range's result: new blobs with an empty origin, reused ones with a place."""

@@ -112,8 +112,7 @@ class Tables:
             self.repository.put_table(name, path, table.rows)
         except ConflictError:
             path.unlink()
-            path = self.fetch(name)
-            adopted = _describe(self.workspace, path, name)
+            adopted = self.describe(name)
             if adopted.rows != table.rows:
                 raise IntegrityError(
                     f"{name} is stored with {adopted.rows} rows and not with the {table.rows} that "
@@ -122,6 +121,10 @@ class Tables:
             return adopted
         self._fetched[name] = path
         return table
+
+    def describe(self, name: str) -> TableObject:
+        """Fetch a stored table and say what it is."""
+        return _describe(self.workspace, self.fetch(name), name)
 
     def _check(self, name: str, path: Path) -> None:
         columns = next((columns for part, columns in _COLUMNS if part in name), "count(*)")
