@@ -92,6 +92,6 @@ def invalid_item_count(workspace: Workspace, items: str) -> int:
     (count,) = workspace.row(
         f"""select count(*) from {items} where not deleted and not damaged and
         (size < 0 or len(blobs) <> (case when kind = 'file'
-            then (size + {BLOB_SIZE_MAX - 1}) // {BLOB_SIZE_MAX} else 0 end))"""
+            then size // {BLOB_SIZE_MAX} + (size % {BLOB_SIZE_MAX} > 0)::BIGINT else 0 end))"""
     )
     return int(count)

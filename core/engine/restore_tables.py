@@ -98,7 +98,7 @@ class RestoreTables:
         rows = self._rows(
             f"""select row_no, path, kind, metadata, damaged, size >= 0
             and len(blobs) = (case when kind = 'file'
-                then (size + {BLOB_SIZE_MAX - 1}) // {BLOB_SIZE_MAX} else 0 end)
+                then size // {BLOB_SIZE_MAX} + (size % {BLOB_SIZE_MAX} > 0)::BIGINT else 0 end)
             and len(list_filter(blobs, lambda b: octet_length(b) <> 32)) = 0, is_way
             from chosen order by row_no"""
         )

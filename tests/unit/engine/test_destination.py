@@ -130,7 +130,7 @@ def test_what_fails_every_item_is_told_apart(number: int) -> None:
 
 
 def test_what_fails_one_item_is_a_store_error() -> None:
-    with pytest.raises(StoreError, match="cannot write: Permission denied") as caught:
-        with translated("write"):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    reason = "cannot write: Permission denied"
+    with pytest.raises(StoreError, match=reason) as caught, translated("write"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     assert not isinstance(caught.value, DestinationError)

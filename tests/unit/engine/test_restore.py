@@ -291,24 +291,6 @@ def test_items_that_differ_by_case_only_are_different_items(tmp_path: Path) -> N
     assert len(tree(tmp_path / "to")) == 5
 
 
-def test_folders_that_are_one_in_the_destination_are_listed(tmp_path: Path) -> None:
-    """As on a file system that ignores case; here two names lead to one mounted folder."""
-    point = new_point(tmp_path)
-    point.folder(b"a")
-    point.folder(b"b")
-    record = point.write()
-    (tmp_path / "to").mkdir()
-    (tmp_path / "to/a").mkdir()
-    (tmp_path / "to/b").mkdir()
-    if os.geteuid() or os.system(f"mount --bind '{tmp_path}/to/a' '{tmp_path}/to/b' 2>&-"):
-        pytest.skip("this user may not mount")
-    try:
-        outcome = restore(point, record, tmp_path / "to", overwrite=True)
-    finally:
-        os.system(f"umount '{tmp_path}/to/b'")
-    assert reasons(outcome) == {b"b": "it is the same folder here as another item's"}
-
-
 def test_include_takes_items_folders_whole_and_the_way_to_them(
     point: Point, tmp_path: Path
 ) -> None:
