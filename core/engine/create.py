@@ -62,8 +62,7 @@ def create_repository(
 def explanations() -> dict[str, bytes]:
     """Return, by name, the texts that tell how to read a repository without us."""
     folder = files("core.format") / "resources"
-    texts = {name: folder / name for name in (names.FORMAT_DOCUMENT, names.READER)}
-    return {name: text.read_bytes() for name, text in texts.items() if text.is_file()}
+    return {name: (folder / name).read_bytes() for name in (names.FORMAT_DOCUMENT, names.READER)}
 
 
 def _refuse_others(store: Store) -> None:

@@ -137,7 +137,8 @@ class DataReader:
         """Read metadata packs, and compare the members of which ``sha256s`` says what they are."""
         chosen = {name: run for name, run in packs.items() if self._terms.share.takes(name)}
         total = sum(size for run in chosen.values() for _, size in run)
-        self._terms.progress.start("Reading metadata packs", total, len(chosen))
+        if chosen:
+            self._terms.progress.start("Reading metadata packs", total, len(chosen))
         for name, run in chosen.items():
             self._try(name, partial(self._read_metadata_pack, name, run, sha256s))
 

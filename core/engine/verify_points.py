@@ -33,7 +33,8 @@ class PointsCheck:
 
     def check_layers(self, records: Sequence[Record]) -> None:
         """Check every layer once, and find the blobs they name that are nowhere to be had."""
-        tables = {t.name: t for record in records for t in tables_of(record.layers)}
+        # Of two that describe one layer differently the older one is believed.
+        tables = {t.name: t for record in reversed(records) for t in tables_of(record.layers)}
         self._terms.progress.start("Checking layers", None, len(tables))
         files = TableFiles(self._repository, self._workspace)
         for group in in_groups(tables.values()):
