@@ -1,5 +1,7 @@
 """A repository is created whole, finished when it was begun, and never on top of anything."""
 
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from core.errors import ConflictError, InputError, IntegrityError, StoreError
 from core.format import names
 from core.limits import MIB
 from core.model import Parameters, RetentionType
+from tests.support.points import write_pack
 from tests.support.repositories import SECRET, create_in, names_in, new_store, reopen
 from tests.support.stores import Hooked, Kind, LostAnswer, Overwriting
 
@@ -63,6 +66,26 @@ def test_it_says_how_to_be_read_without_us(tmp_path: Path) -> None:
     )
     for name, text in explanations().items():
         assert store.get(name) == text
+
+
+def test_the_reader_in_a_repository_reads_its_packs(tmp_path: Path) -> None:
+    """Beside it only the packs and the secret are needed (I8)."""
+    store = new_store(tmp_path / "vault")
+    made = write_pack(create_in(store, SECRET), [[b"one", b"two"], [b"three"]])
+    reader = tmp_path / "read_pack.py"
+    reader.write_bytes(store.get(names.READER))
+    output = tmp_path / "output"
+    command = [sys.executable, "-I", str(reader), "--secret-env", "SECRET"]
+    subprocess.run(
+        [*command, str(tmp_path / "vault" / "packs"), str(output)],
+        env={"SECRET": SECRET},
+        check=True,
+    )
+    read = {path.name: path.read_bytes() for path in output.iterdir()}
+    contents = [b"one", b"two", b"three"]
+    assert read == {
+        blob.id.hex(): content for blob, content in zip(made.blobs, contents, strict=True)
+    }
 
 
 def test_the_format_in_a_repository_is_the_format_in_the_documents() -> None:
