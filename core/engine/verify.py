@@ -217,12 +217,15 @@ class _Verification:
 
     def _unmark(self, healed: Sequence[str]) -> None:
         """Take what was read and is whole off the list: a backup may have stored it again."""
-        if healed:
+        if not healed:
+            return
+        what = f"{len(healed)} objects that were listed in {names.DAMAGED} are whole"
+        try:
             self._repository.store.delete([names.damaged(name) for name in healed])
-            self._notes.append(
-                f"{len(healed)} objects that were listed in {names.DAMAGED} are whole, "
-                f"{min(healed)} for one; they are listed no more"
-            )
+        except StoreError as error:
+            self._notes.append(f"{what} and are still listed: {error.message}")
+        else:
+            self._notes.append(f"{what} and are listed no more; {min(healed)} was one")
 
     def _counts(
         self, inventory: Inventory, metadata_pack_count: int, read: ReadCounts

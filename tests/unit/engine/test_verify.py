@@ -298,6 +298,7 @@ def test_a_missing_blob_is_found_without_reading(pair: Pair) -> None:
     outcome = verify(pair.source)
     assert outcome.findings == ()
     assert "listed no more" in outcome.notes[0]
+    assert name in outcome.notes[0]
     assert marked(pair.source) == set()
 
 
