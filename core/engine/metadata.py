@@ -7,6 +7,7 @@ into one pack goes on in the next.
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,21 +171,29 @@ def open_pack_by_name(repository: Repository, name: str, size: int) -> PackReade
     """Prepare reading a pack of which only name and stored size are known."""
     header = b""
     if repository.identity.is_encrypted:
-        seal.plain_size(size)
+        with _named(name):
+            seal.plain_size(size)
         header = repository.store.get_range(name, 0, seal.HEADER_SIZE)
     return PackReader(repository, name, size, header)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Let damage say where it is."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise IntegrityError(f"{name}: {error.message}") from error
 
 
 def read_pack_rows(reader: PackReader) -> list[PackedBlob]:
     """Return where every blob of a pack is, from the pack's own tables."""
     size = reader.content_size
     tail = b""
-    while (wanted := min(size, pack.tail_size(size, tail))) > len(tail):
-        tail = reader.read(size - wanted, wanted)
-    try:
+    with _named(reader.name):
+        while (wanted := min(size, pack.tail_size(size, tail))) > len(tail):
+            tail = reader.read(size - wanted, wanted)
         return pack.read_tail(size, tail)
-    except IntegrityError as error:
-        raise IntegrityError(f"{reader.name}: {error.message}") from error
 
 
 def check_blob(name: str, row: PackedBlob, frame_content: bytes) -> bytes:
