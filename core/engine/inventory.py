@@ -36,16 +36,15 @@ class Inventory:
 
     The workspace has two tables beside it: ``listed_packs`` (session, pack, pack_size: packs of
     content) and ``listed_blobs`` (id, size: loose blobs). Condemned ones are in neither; what
-    is condemned is left out everywhere. ``metadata`` are metadata packs with their stored
-    sizes, ``stray`` names that mean nothing.
+    is condemned is left out everywhere. ``void`` are the names of records that will never be,
+    ``stray`` names that mean nothing.
     """
 
     records: tuple[RecordName, ...]
+    void: frozenset[str]
     condemned: frozenset[str]
-    damaged: frozenset[str]
     index: list[str] = field(default_factory=list)
     layers: set[str] = field(default_factory=set)
-    metadata: dict[str, int] = field(default_factory=dict)
     stray: list[str] = field(default_factory=list)
     stray_count: int = 0
 
@@ -56,10 +55,11 @@ def take_inventory(repository: Repository, workspace: Workspace) -> Inventory:
     Records come first: whatever one needs was there before it, so it is in what is listed after.
     """
     condemned = frozenset(repository.list_marked(names.CONDEMNED))
+    found = list_records(repository, condemned)
     inventory = Inventory(
-        records=tuple(list_live_records(repository, condemned)),
+        records=tuple(record for record in found if not record.is_void),
+        void=frozenset(record.name for record in found if record.is_void),
         condemned=condemned,
-        damaged=frozenset(repository.list_marked(names.DAMAGED)),
     )
     packs_path = workspace.new_path("listed-packs", ".csv")
     blobs_path = workspace.new_path("listed-blobs", ".csv")
@@ -88,14 +88,11 @@ def take_inventory(repository: Repository, workspace: Workspace) -> Inventory:
     return inventory
 
 
-def list_live_records(repository: Repository, condemned: frozenset[str]) -> list[RecordName]:
-    """Return the records of points that exist, oldest first; what is no record is left out."""
-    found = []
-    for head in repository.store.list(names.RECORDS):
-        record = _parse_record(head)
-        if record is not None and not record.is_void and record.name not in condemned:
-            found.append(record)
-    return sorted(found, key=lambda record: record.point)
+def list_records(repository: Repository, condemned: frozenset[str]) -> list[RecordName]:
+    """Return the records that are not condemned, oldest first; what is no record is left out."""
+    found = [_parse_record(head) for head in repository.store.list(names.RECORDS)]
+    records = [record for record in found if record and record.name not in condemned]
+    return sorted(records, key=lambda record: record.point)
 
 
 def is_table_name(name: str) -> bool:
@@ -120,22 +117,18 @@ def _parse_record(head: ObjectHead) -> RecordName | None:
 
 
 def _sort(inventory: Inventory, head: ObjectHead) -> None:
-    if _METADATA_PACK.fullmatch(head.name):
-        inventory.metadata[head.name] = head.size
-    elif _TABLE.fullmatch(head.name):
+    if _TABLE.fullmatch(head.name):
         if head.name.startswith(names.INDEX):
             inventory.index.append(head.name)
         else:
             inventory.layers.add(head.name)
-    elif not _is_known(head):
+    elif not _is_known(head.name):
         inventory.stray_count += 1
         if len(inventory.stray) < STRAY_NAMES_MAX:
             inventory.stray.append(head.name)
 
 
-def _is_known(head: ObjectHead) -> bool:
-    if head.name in _PLAIN or head.name.startswith(_OPEN_ENDED):
+def _is_known(name: str) -> bool:
+    if name in _PLAIN or name.startswith(_OPEN_ENDED) or _METADATA_PACK.fullmatch(name):
         return True
-    if names.keyset_version(head.name) is not None:
-        return True
-    return is_record_name(head.name)
+    return names.keyset_version(name) is not None or is_record_name(name)

@@ -207,13 +207,12 @@ class _Rebuild:
     def _candidates(self, inventory: Inventory) -> Iterator[_Candidate]:
         """Yield the records that do not exist; say of the others why they are left."""
         existing = {record.name for record in inventory.records}
-        void = {record.name for record in self._repository.list_records() if record.is_void}
         for name in sorted(existing):
             self._read_existing(name)
         for name, path in sorted(self._records.items(), key=lambda entry: entry[0][-60:]):
             if name in existing:
                 continue
-            if name in void:
+            if name in inventory.void:
                 self._refuse(name, "its session failed; its name is void")
             elif name in inventory.condemned:
                 self._refuse(name, "it is condemned: its time was over")

@@ -15,7 +15,7 @@ from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import Workspace
 from core.engine.check import compare_copies
 from core.engine.damage import Damage, Faults, Mark, mark_damaged
-from core.engine.inventory import Inventory, list_live_records, take_inventory
+from core.engine.inventory import Inventory, list_records, take_inventory
 from core.engine.progress import Progress
 from core.engine.proof import TableFiles, open_sources, tables_of
 from core.engine.session import Clock, system_clock
@@ -190,7 +190,7 @@ class _Verification:
     ) -> VerifyOutcome:
         # A prune may have ended points while we looked at them.
         condemned = frozenset(self._repository.list_marked(names.CONDEMNED))
-        existing = {r.point for r in list_live_records(self._repository, condemned)}
+        existing = {record.point for record in list_records(self._repository, condemned)}
         found = list(self._faults.found(existing))
         self._mark([damage for damage, is_marked in found[:FINDINGS_MAX] if is_marked])
         healed = [name for name in self._terms.marked & self._whole if name not in self._faults]

@@ -268,8 +268,11 @@ class DataReader:
         """Read an object; None if it cannot be read, and unless it is archived that is a fault."""
         try:
             return read()
-        except (IntegrityError, NotFoundError) as error:
+        except IntegrityError as error:
             self._terms.faults.add(name, error.message)
+        except NotFoundError:
+            # Pruned since it was listed, unless a point needs it.
+            self._terms.faults.add(name, "is missing", is_certain=False)
         except StoreError as error:
             self._refuse_absent_store(error)
             self._terms.faults.add(name, error.message)

@@ -43,8 +43,10 @@ def list_members(repository: Repository, terms: Terms) -> MetadataPacks:
         check_stop(terms)
         try:
             members = read_listing(repository, run)
-        except (IntegrityError, NotFoundError) as error:
+        except IntegrityError as error:
             terms.faults.add(name, error.message)
+        except NotFoundError:
+            continue  # Pruned since it was listed; if not, its members are missed.
         except NotReadyError:
             packs.archived.append(name)
         else:

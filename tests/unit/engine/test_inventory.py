@@ -56,11 +56,6 @@ def test_every_kind_of_name_is_known(repository: Repository, workspace: Workspac
     assert inventory.records[0].point == PointId(f"{TIME}-{S}")
     assert inventory.index == [names.index(S, 0)]
     assert inventory.layers == {names.layer(S, 11)}
-    assert inventory.metadata == {
-        names.metadata_pack(S, P, 0): 3,
-        names.metadata_pack(S, P, 2): 3,
-    }
-    assert inventory.damaged == {blob}
     assert list(workspace.rows("select * from listed_packs")) == [(S, P, 3)]
     assert list(workspace.rows("select * from listed_blobs")) == [(b"\x0a" * 32, 3)]
 
@@ -109,7 +104,9 @@ def test_strange_names_are_counted_when_they_are_too_many_to_tell(
 
 def test_void_records_are_no_points(repository: Repository, workspace: Workspace) -> None:
     put(repository, RECORD, size=0)
-    assert take_inventory(repository, workspace).records == ()
+    inventory = take_inventory(repository, workspace)
+    assert inventory.records == ()
+    assert inventory.void == {RECORD}
 
 
 def test_what_is_condemned_does_not_count(repository: Repository, workspace: Workspace) -> None:
@@ -122,7 +119,6 @@ def test_what_is_condemned_does_not_count(repository: Repository, workspace: Wor
     inventory = take_inventory(repository, workspace)
     assert inventory.condemned == set(condemned)
     assert (inventory.records, inventory.index, inventory.layers) == ((), [], set())
-    assert inventory.metadata == {}
     assert workspace.row("select count(*) from listed_packs") == (0,)
     assert workspace.row("select count(*) from listed_blobs") == (0,)
 
