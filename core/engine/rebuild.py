@@ -43,9 +43,9 @@ class RebuildOutcome:
     """What a rebuild brought back, by name, and what it could not.
 
     ``published`` are the points that exist again, ``existing_count`` those that were there.
-    ``refused`` are records that metadata packs hold and that were not published; ``problems``
-    everything else that was left out or left as it is. ``recovered`` are index objects made
-    from the packs' own tables.
+    ``refused`` are records that metadata packs hold and whose points cannot be had back;
+    ``problems`` everything else that was left out or left as it is. ``recovered`` are index
+    objects made from the packs' own tables.
     """
 
     restored: tuple[str, ...]
@@ -205,17 +205,15 @@ class _Rebuild:
     # Which records can be published.
 
     def _candidates(self, inventory: Inventory) -> Iterator[_Candidate]:
-        """Yield the records that do not exist; say of the others why they are left."""
+        """Yield the records that do not exist and may."""
         existing = {record.name for record in inventory.records}
         for name in sorted(existing):
             self._read_existing(name)
         for name, path in sorted(self._records.items(), key=lambda entry: entry[0][-60:]):
             if name in existing:
                 continue
-            if name in inventory.void:
-                self._refuse(name, "its session failed; its name is void")
-            elif name in inventory.condemned:
-                self._refuse(name, "it is condemned: its time was over")
+            if name in inventory.void or name in inventory.condemned:
+                self._progress.note(f"{name} is void or condemned and stays so")
             else:
                 yield from self._parse(name, path.read_bytes())
 

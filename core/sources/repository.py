@@ -7,7 +7,7 @@ first the seal, then the frame's checksum, then the digest or id where one is kn
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,12 +24,15 @@ T = TypeVar("T")
 _PIECE_SIZE = 512 * seal.CHUNK_SIZE
 _STORED_PIECE_SIZE = 512 * seal.STORED_CHUNK_SIZE
 
+# Listing and reading are two requests, and between them a removed key's versions may go.
+_KEYSET_TRIES_MAX = 3
+
 
 @dataclass(slots=True)
 class KeyAccess:
     """What opens a keyset: the key-encryption key, which outlives keyset versions."""
 
-    kek: bytes
+    kek: bytes = field(repr=False)
     version: int
     ring: keyset.KeyRing
 
@@ -261,7 +264,7 @@ class Repository:
         return set(marked)
 
     def floor(self) -> int:
-        """Return the highest retention floor ever written, nanoseconds; ``NO_FLOOR`` without one."""
+        """Return the highest retention floor ever written, in nanoseconds, or ``NO_FLOOR``."""
         written = (
             head.name.removeprefix(names.RETENTION).removesuffix(".json")
             for head in self.store.list(names.RETENTION)
@@ -350,11 +353,16 @@ def list_keyset_versions(store: Store, prefix: str) -> dict[int, str]:
 
 def read_newest_keyset(store: Store, prefix: str) -> keyset.Keyset | None:
     """Read the highest keyset version below ``keys/`` or ``packs/``; None without one."""
-    versions = list_keyset_versions(store, prefix)
-    if not versions:
-        return None
-    newest = max(versions)
-    return keyset.decode_keyset(store.get(versions[newest]), newest)
+    for _ in range(_KEYSET_TRIES_MAX):
+        versions = list_keyset_versions(store, prefix)
+        if not versions:
+            return None
+        newest = max(versions)
+        try:
+            return keyset.decode_keyset(store.get(versions[newest]), newest)
+        except NotFoundError:
+            continue  # Somebody is removing a key: a newer version is there by now.
+    raise IntegrityError(f"{store.url} lists keysets below {prefix} that cannot be found")
 
 
 def unlock(current: keyset.Keyset, identity: Identity, secret: str, where: str) -> KeyAccess:

@@ -322,6 +322,19 @@ def test_a_change_that_a_removal_overtakes_is_in_the_end(
     assert_copies_agree(store)
 
 
+def test_who_opens_while_a_key_is_removed_gets_the_new_version(store: Store) -> None:
+    add_passphrase(store, SECRET, SECOND, "colleague")
+    happened = False
+
+    def other_removes(kind: Kind, name: str) -> None:
+        nonlocal happened
+        if (kind, name) == ("get", names.keyset(2)) and not happened:
+            happened = True
+            remove_slot(store, SECRET, "colleague")
+
+    assert keys_with(Hooked(store, other_removes), SECRET).version == 3
+
+
 def test_lost_answers_do_no_harm(store: Store) -> None:
     losing = LostAnswer(store)
     add_passphrase(losing, SECRET, SECOND, "colleague")
