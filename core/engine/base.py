@@ -111,10 +111,10 @@ def _create_known(tables: Tables, index: tuple[str, ...], parts: tuple[str, ...]
     """Create the view ``known``: index rows with their ``origin``, ``index`` or ``part``."""
     selects = []
     if index:
-        files = quote_all([tables.fetch(name) for name in index])
+        files = quote_all(tables.fetch_names(index))
         selects.append(f"select {INDEX_COLUMNS}, 'index' as origin from read_parquet({files})")
     if parts:
-        files = quote_all([tables.fetch(name) for name in parts])
+        files = quote_all(tables.fetch_names(parts))
         selects.append(
             f"select {INDEX_COLUMNS}, 'part' as origin from read_parquet({files}) where fault = ''"
         )

@@ -43,7 +43,7 @@ def read_source_record(source: Repository, point: PointId) -> Record:
 def build_delta(
     session: CopySession, base: Base, record: Record, tables: Tables, sources: Tables
 ) -> bool:
-    """Create the table ``delta`` (row number and a layer's columns) with the source's blob ids.
+    """Create the view ``delta`` (row number and a layer's columns) with the source's blob ids.
 
     ``record`` is the source's point. Row numbers follow expiry class and path, the order in
     which blobs are packed. Return whether the states were compared whole.
@@ -146,11 +146,13 @@ def _with_lost(base: Base, tables: Tables, changed: str, visible: str, target: s
 
 def _create(tables: Tables, session: CopySession, changed: str) -> None:
     is_item_level = session.target.identity.retention_type is RetentionType.ITEM_LEVEL
-    expiry = f"modified // {_EXPIRY_CLASS_NANOSECONDS}" if is_item_level else "0"
+    order = f"modified // {_EXPIRY_CLASS_NANOSECONDS}, path" if is_item_level else "path"
+    # A sorted table numbers its rows by itself; a window would carry all columns through it.
     tables.workspace.run(
-        f"""create table delta as
-        select row_number() over (order by {expiry}, path) - 1 as row_no, {ITEM_COLUMNS}
-        from {changed}"""
+        f"create table delta_rows as select {ITEM_COLUMNS} from {changed} order by {order}"
+    )
+    tables.workspace.run(
+        f"create view delta as select rowid as row_no, {ITEM_COLUMNS} from delta_rows"
     )
     invalid = layer_tables.invalid_item_count(tables.workspace, "delta")
     (count, paths) = tables.workspace.row("select count(*), count(distinct path) from delta")
@@ -165,6 +167,12 @@ def _create(tables: Tables, session: CopySession, changed: str) -> None:
             f"{count - paths} paths stand twice",
             hint="'coldhaul verify' on the source names what is damaged.",
         )
+
+
+def close_delta(tables: Tables) -> None:
+    """Drop what ``build_delta`` made."""
+    tables.workspace.run("drop view delta")
+    tables.workspace.run("drop table delta_rows")
 
 
 def open_delta(tables: Tables, files: Sequence[Path]) -> None:

@@ -16,7 +16,13 @@ from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import Workspace, quote, quote_all
 from core.engine import base as bases
 from core.engine import state
-from core.engine.delta import DELTA_COLUMNS, build_delta, open_delta, read_source_record
+from core.engine.delta import (
+    DELTA_COLUMNS,
+    build_delta,
+    close_delta,
+    open_delta,
+    read_source_record,
+)
 from core.engine.session import CopySession
 from core.engine.state import Base, Delta, Plan, PlannedBatch
 from core.engine.tables import ITEM_ROW_SIZE, Tables
@@ -134,7 +140,7 @@ class _Planner:
         delta = _read(self._target, Delta, name)
         if delta is None:
             delta = self._target.adopt_value(name, self._build_delta(base))
-            self._workspace.run("drop table delta")
+            close_delta(self._tables)
             self._has_advanced = True
         files = self._tables.fetch_all(delta.objects)
         open_delta(self._tables, files)
@@ -148,6 +154,7 @@ class _Planner:
             "row_no",
             lambda number: state.delta_table_name(self._session.id, number),
             ITEM_ROW_SIZE,
+            is_numbered=True,
         )
         rows, removed, blobs = self._workspace.row(
             "select count(*), count(*) filter (deleted), "
@@ -164,7 +171,7 @@ class _Planner:
         )
 
     def _need(self) -> None:
-        """Create the tables ``need`` (every blob of the delta once) and ``matched``."""
+        """Create the table ``need``: every blob of the delta once."""
         mapped = index_tables.mapped_id_sql(
             "source_id", self._session.source.space, self._target.id_key
         )
@@ -173,14 +180,6 @@ class _Planner:
                 select blob as source_id, max(length)::BIGINT as length,
                     min((row_no << {_ORDINAL_BITS}) | ordinal)::BIGINT as position
                 from {layer_tables.blobs_sql("delta")} group by blob)"""
-        )
-        usable = index_tables.usable_sql("known", "excluded")
-        columns = INDEX_COLUMNS.removeprefix("id, ")
-        self._workspace.run(
-            f"""create table matched as select id, origin, {columns} from (
-                select k.*, row_number() over (partition by id order by origin, session, pack)
-                    as choice
-                from {usable} k semi join need using (id)) where choice = 1"""
         )
 
     def _stored_ranges(self, count: int) -> list[TableObject]:
@@ -198,18 +197,36 @@ class _Planner:
     def _range(self, number: int, count: int) -> TableObject:
         """Store one id range's result: new blobs with an empty origin, reused ones with a place."""
         name = state.range_name(self._session.id, number)
-        low, high = index_tables.range_bounds(number, count)
-        upper = f"and id < unhex('{high.hex()}')" if high is not None else ""
+        self._open_range(*index_tables.range_bounds(number, count))
         path = self._workspace.new_path("range")
         columns = INDEX_COLUMNS.removeprefix("id, ").removesuffix(", length")
         self._workspace.run(
             f"""copy (select n.id, coalesce(m.origin, '') as origin, n.source_id, n.length,
                 n.position, {columns}
-                from need n left join matched m using (id)
-                where id >= unhex('{low.hex()}') {upper} order by n.id)
+                from asked n left join matched m using (id))
             to {quote(path)} (format parquet, compression zstd)"""
         )
         return self._tables.store_file(path, name)
+
+    def _open_range(self, low: bytes, high: bytes | None) -> None:
+        """Create ``asked`` and ``matched``: what is needed of a range, and one row of what is."""
+        upper = f"and id < unhex('{high.hex()}')" if high is not None else ""
+        is_within = f"id >= unhex('{low.hex()}') {upper}"
+        usable = index_tables.usable_sql("known", "excluded")
+        self._workspace.run(
+            f"create or replace table asked as select * from need where {is_within}"
+        )
+        self._workspace.run(
+            f"""create or replace table matched as select * from
+            (select * from {usable} where {is_within}) semi join asked using (id)"""
+        )
+        (repeated,) = self._workspace.row("select count(*) - count(distinct id) from matched")
+        if repeated:
+            self._workspace.run(
+                """create or replace table matched as select * exclude (choice) from (
+                select *, row_number() over (partition by id order by origin, session, pack)
+                    as choice from matched) where choice = 1"""
+            )
 
     def _finish(self, base: Base, delta: Delta, ranges: tuple[TableObject, ...]) -> Plan:
         files = quote_all(self._tables.fetch_all(ranges))

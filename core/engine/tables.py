@@ -1,7 +1,11 @@
 """Stored tables on their way into a workspace and out of it."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import duckdb
@@ -13,12 +17,14 @@ from core.errors import ConflictError, IntegrityError, NotFoundError
 from core.format.names import INDEX, LAYERS
 from core.limits import TABLE_OBJECT_SIZE_MAX
 from core.model import Layer, Record, TableObject
+from core.plan.copy import BatchLimits, Group, cut_batches
 from core.sources.repository import Repository
 
 # Upper bounds of what a row takes in Parquet, so that where tables are cut follows from their
 # rows alone and two writers of one table cut it alike.
 ITEM_ROW_SIZE = "(octet_length(path) + strlen(metadata) + 33 * len(blobs) + 64)"
 BLOB_ROW_SIZE = "112"
+_BLOCK_ROWS = 4096
 
 # What a table has to hold where its name says what it is.
 _COLUMNS = (("/parts/", PART_COLUMNS), (INDEX, INDEX_COLUMNS), (LAYERS, ITEM_COLUMNS))
@@ -35,19 +41,32 @@ class Tables:
 
     def fetch(self, name: str, expected: TableObject | None = None) -> Path:
         """Return the local file of a stored table, checked."""
-        if name not in self._fetched:
-            path = self.workspace.new_path("table")
-            try:
-                self.repository.fetch_table(name, path, expected)
-            except NotFoundError as error:
-                raise IntegrityError(f"{name} is missing, although it was written") from error
-            self._check(name, path)
-            self._fetched[name] = path
-        return self._fetched[name]
+        return self.fetch_names([name], [expected] if expected else [])[0]
 
-    def fetch_all(self, objects: Iterable[TableObject]) -> list[Path]:
+    def _download(self, name: str, path: Path, expected: TableObject | None) -> None:
+        try:
+            self.repository.fetch_table(name, path, expected)
+        except NotFoundError as error:
+            raise IntegrityError(f"{name} is missing, although it was written") from error
+
+    def fetch_all(self, objects: Sequence[TableObject]) -> list[Path]:
         """Return the local files of stored tables, each compared with what is expected."""
-        return [self.fetch(table.name, table) for table in objects]
+        return self.fetch_names([table.name for table in objects], objects)
+
+    def fetch_names(
+        self, object_names: Sequence[str], expected: Sequence[TableObject] = ()
+    ) -> list[Path]:
+        """Return the local files of stored tables, several of which are opened side by side."""
+        known = {table.name: table for table in expected}
+        missing = [name for name in dict.fromkeys(object_names) if name not in self._fetched]
+        paths = {name: self.workspace.new_path("table") for name in missing}
+        with ThreadPoolExecutor(os.cpu_count() or 1, "tables") as pool:
+            # Every result is asked for: the first error of them is the one that is raised.
+            list(pool.map(lambda name: self._download(name, paths[name], known.get(name)), missing))
+        for name in missing:
+            self._check(name, paths[name])
+            self._fetched[name] = paths[name]
+        return [self._fetched[name] for name in object_names]
 
     def fetch_layers(self, layers: Sequence[Layer]) -> list[list[Path]]:
         """Return the local files of each layer, oldest layer first."""
@@ -63,42 +82,66 @@ class Tables:
         layer_tables.create_layers(self.workspace, view, self.fetch_layers(record.layers))
 
     def store(
-        self, relation: str, order: str, name_of: Callable[[int], str], row_size: str
+        self,
+        relation: str,
+        order: str,
+        name_of: Callable[[int], str],
+        row_size: str,
+        *,
+        is_numbered: bool = False,
     ) -> tuple[TableObject, ...]:
         """Store a relation as objects of at most ``TABLE_OBJECT_SIZE_MAX`` each, in ``order``.
 
-        ``order`` is total, so that every writer of the same rows stores the same objects. An
-        object that is there already is adopted. No rows, no objects.
+        ``order`` is total, so that every writer of the same rows stores the same objects. With
+        ``is_numbered`` it is a column that numbers the rows from 0. An object that is there
+        already is adopted. No rows, no objects.
         """
-        count, size = self.workspace.row(
-            f"select count(*), coalesce(sum({row_size}), 0)::BIGINT from {relation}"
+        count, size, largest = self.workspace.row(
+            f"""select count(*), coalesce(sum({row_size}), 0)::BIGINT,
+            coalesce(max({row_size}), 0)::BIGINT from {relation}"""
         )
         if count == 0:
             return ()
         if size <= TABLE_OBJECT_SIZE_MAX:
             return (self._store_one(f"select * from {relation} order by {order}", name_of(0)),)
-        return self._store_cut(relation, order, name_of, row_size)
-
-    def _store_cut(
-        self, relation: str, order: str, name_of: Callable[[int], str], row_size: str
-    ) -> tuple[TableObject, ...]:
-        # Half of the bound: a row that straddles a cut then never carries a piece past it.
-        cut = f"((sum({row_size}) over (order by {order})) // {TABLE_OBJECT_SIZE_MAX // 2})"
+        if is_numbered:
+            pieces = self._cut(relation, order, row_size, largest)
+            return self._store_pieces(relation, order, pieces, name_of)
         self.workspace.run(
-            f"create or replace table cut as select *, {cut}::BIGINT as piece from {relation}"
+            f"create or replace table cut as select * from {relation} order by {order}"
         )
-        pieces = [
-            row[0] for row in self.workspace.rows("select distinct piece from cut order by 1")
-        ]
-        stored = tuple(
-            self._store_one(
-                f"select * exclude (piece) from cut where piece = {piece} order by {order}",
-                name_of(number),
-            )
-            for number, piece in enumerate(pieces)
+        stored = self._store_pieces(
+            "cut", "rowid", self._cut("cut", "rowid", row_size, largest), name_of
         )
         self.workspace.run("drop table cut")
         return stored
+
+    def _cut(self, relation: str, number: str, row_size: str, largest: int) -> list[int]:
+        """Return the first row of each piece, and the number of all rows."""
+        # Rows are summed up in blocks, small beside a piece whatever a row takes.
+        block = max(1, min(_BLOCK_ROWS, TABLE_OBJECT_SIZE_MAX // 4 // largest))
+        groups = [
+            Group(count=count, size=size)
+            for count, size in self.workspace.rows(
+                f"""select count(*), sum({row_size})::BIGINT from {relation}
+                group by {number} // {block} order by {number} // {block}"""
+            )
+        ]
+        bounds = BatchLimits(size_max=TABLE_OBJECT_SIZE_MAX // 2, blobs_max=sys.maxsize)
+        counts = [piece.count for piece in cut_batches(groups, bounds)]
+        return list(accumulate(counts, initial=0))
+
+    def _store_pieces(
+        self, relation: str, number: str, starts: Sequence[int], name_of: Callable[[int], str]
+    ) -> tuple[TableObject, ...]:
+        return tuple(
+            self._store_one(
+                f"""select * from {relation} where {number} >= {start} and {number} < {end}
+                order by {number}""",
+                name_of(place),
+            )
+            for place, (start, end) in enumerate(pairwise(starts))
+        )
 
     def _store_one(self, query: str, name: str) -> TableObject:
         path = self.workspace.new_path("stored")
