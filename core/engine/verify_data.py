@@ -95,7 +95,7 @@ class DataReader:
         """
         bad_path = self._workspace.new_path("bad-rows", ".csv")
         count, size = self._choose_packs()
-        if self._terms.share.percent:
+        if count:
             self._terms.progress.start("Reading packs", size, count)
         with bad_path.open("w") as bad:
             self._run_all(partial(self._read_pack, bad.write), self._packs(), os.cpu_count() or 1)
@@ -111,7 +111,8 @@ class DataReader:
         Those that are listed as damaged are read in every run.
         """
         bad_path = self._workspace.new_path("bad-blobs", ".csv")
-        if self._terms.share.percent:
+        (listed_count,) = self._workspace.row("select count(*) from listed_blobs")
+        if self._terms.share.percent and listed_count:
             self._terms.progress.start("Reading blobs", None, None)
         with bad_path.open("w") as bad:
             chosen = self._chosen_blobs()
