@@ -97,6 +97,7 @@ class _Pool:
         self._shared = _Shared(
             stop=context.RawArray(c_bool, 1), done=context.RawArray(c_uint64, 2 * batch_count)
         )
+        self._core_count = max(1, (os.cpu_count() or 1) // min(runner.workers, batch_count))
         self._told = (0, 0)
         self._runner = runner
         self._pool = ProcessPoolExecutor(
@@ -148,8 +149,7 @@ class _Pool:
         return total, is_stopped
 
     def _submit(self, number: int) -> "Future[RepackOutcome]":
-        cores = max(1, (os.cpu_count() or 1) // self._runner.workers)
-        return self._pool.submit(_work, number, self._runner.call_seconds, cores)
+        return self._pool.submit(_work, number, self._runner.call_seconds, self._core_count)
 
     def _tell(self) -> None:
         """Tell whoever watches what the workers have done since the last time."""

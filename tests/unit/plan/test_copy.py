@@ -54,11 +54,39 @@ def test_limits_are_those_of_this_version(monkeypatch: pytest.MonkeyPatch) -> No
     assert current_limits().batch_size_min == 7
 
 
-def test_small_sessions_have_batches_for_every_worker() -> None:
-    least = LIMITS.batch_size_min
-    assert batch_limits(100, 0, LIMITS).size_max == least
-    assert batch_limits(100, least, LIMITS).size_max == least
-    assert batch_limits(100, 8 * least, LIMITS).size_max == 2 * least
+@pytest.mark.parametrize(
+    ("content_size", "count"),
+    [
+        (1, 1),
+        (LIMITS.batch_size_min, 1),
+        (2 * LIMITS.batch_size_min, 2),
+        (GIB, 2),
+        (3 * GIB // 2, 2),
+        (2 * GIB + 1, 2),
+        (4 * GIB, 4),
+        (10 * GIB, 4),
+    ],
+)
+@pytest.mark.parametrize("blob_size", [28_000, MIB, 8 * MIB])
+def test_sessions_are_cut_into_a_few_equal_batches(
+    content_size: int, count: int, blob_size: int
+) -> None:
+    bounds = batch_limits(content_size // blob_size, content_size, LIMITS)
+    group_size, _ = group_bounds(bounds)
+    per_group = max(1, group_size // blob_size)
+    blob_count = max(1, content_size // blob_size)
+    groups = [
+        Group(count=n, size=n * blob_size)
+        for start in range(0, blob_count, per_group)
+        if (n := min(per_group, blob_count - start))
+    ]
+    sizes = [batch.size for batch in cut_batches(groups, bounds)]
+    assert len(sizes) == count
+    assert min(sizes) > max(sizes) * 0.7
+
+
+def test_batches_stay_between_their_least_and_their_largest() -> None:
+    assert batch_limits(100, 0, LIMITS).size_max == LIMITS.batch_size_min
     assert batch_limits(100, 100 * GIB, LIMITS).size_max == LIMITS.batch_size_max
 
 
