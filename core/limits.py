@@ -69,7 +69,7 @@ SKIPPED_SIZE_MAX = 16 * MIB
 
 # Frames that a restore reads, checks and writes at once: with the copies that decoding makes, each
 # takes up to three times FRAME_SIZE_MAX. Failed items are listed up to so many, then counted.
-RESTORE_THREADS = 8
+RESTORE_THREADS = 4
 RESTORE_FAILED_LISTED_MAX = 100_000
 
 # A driver gives a batch up when this many calls have added no part, whoever wrote them.
