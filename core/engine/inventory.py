@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass, field
 
 from core.catalog.workspace import Workspace, quote
-from core.errors import InputError, IntegrityError
 from core.format import names
 from core.sources.repository import RecordName, Repository
 from core.stores.store import ObjectHead
@@ -90,30 +89,13 @@ def take_inventory(repository: Repository, workspace: Workspace) -> Inventory:
 
 def list_records(repository: Repository, condemned: frozenset[str]) -> list[RecordName]:
     """Return the records that are not condemned, oldest first; what is no record is left out."""
-    found = [_parse_record(head) for head in repository.store.list(names.RECORDS)]
-    records = [record for record in found if record and record.name not in condemned]
+    records = [each for each in repository.list_records() if each.name not in condemned]
     return sorted(records, key=lambda record: record.point)
 
 
 def is_table_name(name: str) -> bool:
     """Say whether a name is a layer's or an index object's."""
     return _TABLE.fullmatch(name) is not None
-
-
-def is_record_name(name: str) -> bool:
-    """Say whether a name is a restore point's record's."""
-    try:
-        names.parse_record(name)
-    except (InputError, IntegrityError):
-        return False
-    return True
-
-
-def _parse_record(head: ObjectHead) -> RecordName | None:
-    if not is_record_name(head.name):
-        return None
-    source_id, point = names.parse_record(head.name)
-    return RecordName(name=head.name, source_id=source_id, point=point, is_void=head.size == 0)
 
 
 def _sort(inventory: Inventory, head: ObjectHead) -> None:
@@ -131,4 +113,4 @@ def _sort(inventory: Inventory, head: ObjectHead) -> None:
 def _is_known(name: str) -> bool:
     if name in _PLAIN or name.startswith(_OPEN_ENDED) or _METADATA_PACK.fullmatch(name):
         return True
-    return names.keyset_version(name) is not None or is_record_name(name)
+    return names.keyset_version(name) is not None or names.is_record(name)

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from core import limits
 from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import Workspace
-from core.engine.inventory import Inventory, is_record_name, is_table_name, take_inventory
+from core.engine.inventory import Inventory, is_table_name, take_inventory
 from core.engine.metadata import list_metadata_packs, read_listing, read_metadata_pack
 from core.engine.progress import Progress
 from core.engine.proof import (
@@ -169,7 +169,7 @@ class _Rebuild:
             return
         with TemporaryDirectory(dir=self._workspace.folder) as folder:
             for name, path in read_metadata_pack(self._repository, run, Path(folder)).items():
-                if is_record_name(name):
+                if names.is_record(name):
                     kept = self._workspace.new_path("record", ".json")
                     shutil.move(path, kept)
                     self._records.setdefault(name, kept)

@@ -1,6 +1,6 @@
 """The names of stored objects under a repository's prefix, and back."""
 
-from core.errors import IntegrityError
+from core.errors import InputError, IntegrityError
 from core.ids import JobId, PackId, PointId, RepositoryId, SessionId, is_hex_id, parse_point_id
 from core.model import PackRow
 
@@ -90,6 +90,15 @@ def parse_record(name: str) -> tuple[RepositoryId, PointId]:
         raise IntegrityError(f"{name} is not the name of a restore point's record")
     parse_point_id(parts[1])
     return RepositoryId(parts[0]), PointId(parts[1])
+
+
+def is_record(name: str) -> bool:
+    """Say whether ``name`` is that of a restore point's record."""
+    try:
+        parse_record(name)
+    except (InputError, IntegrityError):
+        return False
+    return True
 
 
 def job_definitions(job_id: JobId) -> str:

@@ -244,9 +244,10 @@ class Repository:
     # Restore points.
 
     def list_records(self, source_id: RepositoryId | None = None) -> list[RecordName]:
-        """Return all records, oldest point first within a source."""
+        """Return all records, oldest point first within a source; what is none is left out."""
         prefix = names.RECORDS if source_id is None else names.records_of(source_id)
-        return [_record_name(head) for head in self.store.list(prefix)]
+        found = [head for head in self.store.list(prefix) if names.is_record(head.name)]
+        return [_record_name(head) for head in found]
 
     def read_record(self, name: str) -> Record:
         """Read a record and check that it is the one its name says."""

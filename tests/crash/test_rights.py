@@ -1,6 +1,5 @@
 """What a copy never does: delete outside its working objects (I6), write to its source (I7)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,10 @@ from tests.support.stores import Crash, CrashingStore, Recording
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
-def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pair]:
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Pair:
     pair = make_pair(tmp_path, is_encrypted=request.param)
     back_up(pair.source, {b"one": b"1" * 100_000, b"two": bytes(range(256)) * 300})
-    yield pair
+    return pair
 
 
 def test_no_step_deletes_anything_outside_sessions(pair: Pair) -> None:

@@ -8,7 +8,6 @@ import pytest
 from core.catalog.workspace import Workspace
 from core.engine.inventory import (
     STRAY_NAMES_MAX,
-    is_record_name,
     is_table_name,
     take_inventory,
 )
@@ -131,8 +130,8 @@ def test_records_come_oldest_point_first(repository: Repository, workspace: Work
 
 
 def test_names_are_recognised() -> None:
-    assert is_record_name(RECORD)
-    assert not is_record_name(f"{RECORD}x")
+    assert names.is_record(RECORD)
+    assert not names.is_record(f"{RECORD}x")
     assert is_table_name(names.layer(S, 3))
     assert is_table_name(names.index(S, 3))
     assert not is_table_name(f"../{names.index(S, 3)}")

@@ -227,6 +227,13 @@ def test_records_are_listed_oldest_first_and_voids_are_told(repository: Reposito
     assert repository.list_records(ids.new_repository_id()) == []
 
 
+def test_what_is_no_record_is_left_out_of_the_records(repository: Repository) -> None:
+    record = back_up(repository, {b"a": b"1"})
+    repository.store.put(f"{names.RECORDS}.DS_Store", b"stray")
+    repository.store.put(f"{names.records_of(repository.identity.id)}a.json", b"stray")
+    assert [one.name for one in repository.list_records()] == [record_name(record)]
+
+
 def test_a_record_of_another_point_is_refused(tmp_path: Path) -> None:
     repository = make_repository(FolderStore(tmp_path, create=True))
     one, two = (record_name(back_up(repository, {b"a": bytes([n])})) for n in range(2))
