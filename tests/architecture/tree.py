@@ -27,7 +27,8 @@ def project_files() -> Iterator[Path]:
 def text_files() -> Iterator[tuple[Path, str]]:
     """Yield the project's files that are text, with their text."""
     for path in project_files():
-        if path.suffix in _BINARY or path.parts[:3] == ("tests", "golden", "data"):
+        is_foreign = path.parts[:2] == ("tests", "vectors")
+        if path.suffix in _BINARY or is_foreign or path.parts[:3] == ("tests", "golden", "data"):
             continue
         yield path, (ROOT / path).read_text(encoding="utf-8")
 

@@ -96,7 +96,7 @@ def test_queries_may_run_inside_each_other() -> None:
 
 
 def test_paths_are_quoted() -> None:
-    path = Path("/tmp/it's")
+    path = Path("/srv/it's")
     with Workspace(64 * MIB) as workspace:
         assert workspace.row(f"select {quote(path)}") == (str(path),)
         assert workspace.row(f"select {quote_all([path, path])}") == ([str(path), str(path)],)
