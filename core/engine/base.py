@@ -6,6 +6,7 @@ from core.catalog import index as index_tables
 from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import quote, quote_all, spooled
 from core.engine.delta import count_shared_layers
+from core.engine.inventory import is_table_name
 from core.engine.points import list_points, visible_floor
 from core.engine.session import CopySession
 from core.engine.state import Base
@@ -27,7 +28,8 @@ def find_base(session: CopySession, tables: Tables) -> Base:
     condemned = target.list_marked(names.CONDEMNED)
     damaged = target.list_marked(names.DAMAGED)
     _create_listed(tables, condemned | damaged)
-    listed = [head.name for head in target.store.list(names.INDEX) if head.name not in condemned]
+    stored = (head.name for head in target.store.list(names.INDEX))
+    listed = [name for name in stored if is_table_name(name) and name not in condemned]
     unpublished, published = _sessions(target)
     index = tuple(name for name in listed if _session_of(name) not in unpublished)
     parts = tuple(_reusable_parts(target, session, published))

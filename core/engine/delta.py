@@ -61,7 +61,7 @@ def build_delta(
             if base.shared_layers
             else _difference(session, visible, target, floor)
         )
-        changed = _with_lost(base, tables, changed, visible, target)
+        changed = _with_lost(tables, changed, visible, target)
     _create(tables, session, changed)
     return base.shared_layers == 0
 
@@ -130,10 +130,12 @@ def _following(visible: str, target: str, shared: int, floor: int) -> str:
             (select path from {target} where damaged) using (path))"""
 
 
-def _with_lost(base: Base, tables: Tables, changed: str, visible: str, target: str) -> str:
-    """Add the inherited rows whose blobs are only in packs that do not count any more."""
-    if not base.excluded:
-        return changed
+def _with_lost(tables: Tables, changed: str, visible: str, target: str) -> str:
+    """Add the inherited rows whose blobs are in no pack that counts.
+
+    Asked also when no pack is excluded: a pack that is lost together with the index objects that
+    name it is known to nobody.
+    """
     usable = index_tables.usable_sql("known", "excluded")
     tables.workspace.run(
         f"""create table lost as select distinct path from

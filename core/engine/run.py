@@ -65,8 +65,12 @@ class DryRun:
 
 
 def copied_points(target: Repository, definition: JobDefinition) -> set[PointId]:
-    """Return the source's points whose copy by this job is published."""
-    published = {point.name for point in list_points(target, definition.source_id)}
+    """Return the source's points that this job has published, also those that have expired.
+
+    A claim that stands under a record is never run again, so its point must not be chosen again.
+    """
+    records = target.list_records(definition.source_id)
+    published = {record.name for record in records if not record.is_void}
     return {
         claim.source_point
         for claim in read_claims(target, definition.job_id)

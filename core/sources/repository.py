@@ -95,11 +95,12 @@ class Repository:
 
     def _with_keys(self, attempt: Callable[[tuple[bytes, ...]], T]) -> T:
         assert self._keys is not None
+        tried = self._keys
         try:
-            return attempt(self._keys.ring.newest_first)
+            return attempt(tried.ring.newest_first)
         except IntegrityError:
-            # Another process may have rotated the keys since we opened them.
-            if not self._refresh_keys():
+            # Rotated since we opened them? Another thread may have found that out since we tried.
+            if self._keys is tried and not self._refresh_keys():
                 raise
         return attempt(self._keys.ring.newest_first)
 
@@ -293,8 +294,10 @@ class PackReader:
         self.name = name
         self._store = repository.store
         self._size = size
-        self._opener = repository.open_header(name, header) if header else None
-        self.content_size = seal.plain_size(size) if header else size
+        # The identity alone says what is sealed: rows of an index may be anything.
+        is_sealed = repository.identity.is_encrypted
+        self._opener = repository.open_header(name, header) if is_sealed else None
+        self.content_size = seal.plain_size(size) if is_sealed else size
 
     def read(self, offset: int, length: int) -> bytes:
         """Return this range of the content; its seal is checked, its meaning is not."""

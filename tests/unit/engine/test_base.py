@@ -101,6 +101,15 @@ def test_condemned_index_objects_are_not_looked_at(pair: Pair) -> None:
     assert look(pair.session()).index == ()
 
 
+def test_what_is_no_index_object_is_not_looked_at(pair: Pair) -> None:
+    copy(pair, b"a", b"1")
+    (index,) = names_below(pair.target.store, names.INDEX)
+    for stray in (f"{names.INDEX}.DS_Store", f"{index}.old"):
+        pair.target.store.put(stray, b"somebody else's")
+    back_up(pair.source, {b"b": b"2"})
+    assert look(pair.session()).index == (index,)
+
+
 def repacked(pair: Pair) -> CopySession:
     """Take a session as far as its packs."""
     session = pair.session()

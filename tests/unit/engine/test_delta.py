@@ -21,6 +21,7 @@ from tests.support.copies import (
     check_copied,
     file_item,
     make_pair,
+    names_below,
     packs_of,
     read_state,
     record_name,
@@ -129,6 +130,15 @@ def test_rows_whose_packs_are_lost_are_copied_anew(pair: Pair) -> None:
     record = copy_next(pair, is_full=False)
     assert record.new_blob_count == 21
     pair.target.store.delete([pack, *(n.name for n in pair.target.store.list(names.DAMAGED))])
+    check_copied(pair, source_record, record)
+
+
+def test_rows_whose_packs_are_lost_with_their_index_are_copied_anew(pair: Pair) -> None:
+    """I1: nothing stored names the lost pack any more."""
+    pair.target.store.delete([*packs_of(pair.target), *names_below(pair.target.store, names.INDEX)])
+    source_record = back_up(pair.source, {b"new": b"x"})
+    record = copy_next(pair, is_full=False)
+    assert record.new_blob_count == 21
     check_copied(pair, source_record, record)
 
 

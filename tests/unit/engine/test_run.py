@@ -42,6 +42,7 @@ from tests.support.copies import (
     names_below,
     packs_of,
     read_state,
+    record_name,
 )
 from tests.support.damaged_stores import Missing, Unlisted
 from tests.support.invariants import check_copies
@@ -85,6 +86,19 @@ def test_an_immediate_job_copies_each_following_point(tmp_path: Path) -> None:
     points = [back_up(pair.source, {b"a": b"%d" % number}).id for number in range(3)]
     assert [pair.copied().source_point for _ in points] == points
     assert pair.copy() is None
+
+
+@pytest.mark.parametrize("schedule", ["immediate", "daily"])
+def test_a_point_whose_copy_has_expired_is_not_taken_again(tmp_path: Path, schedule: str) -> None:
+    """Its claim stands, so a run of it would do nothing and never come to the next point."""
+    pair = make_pair(tmp_path, terms=jobs.Terms(schedule=schedule))
+    first = back_up(pair.source, {b"a": b"1"})
+    pair.target.store.put(names.condemned("run", record_name(pair.copied())), b"")
+    assert pair.copy() is None
+    with pytest.raises(ConflictError, match="copied already"):
+        pair.copy(backfill=first.id)
+    second = back_up(pair.source, {b"a": b"2"})
+    assert pair.copied().source_point == second.id
 
 
 def test_an_older_point_is_copied_only_when_asked(pair: Pair) -> None:

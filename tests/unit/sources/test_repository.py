@@ -2,7 +2,8 @@
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from core.catalog.layers import NO_FLOOR
 from core.engine.keys import rotate_keys
 from core.engine.packing import begin_pack
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError, StoreError
-from core.format import names
+from core.format import names, seal
 from core.format.frame import encode_frame
 from core.format.pack import FrameBlob
 from core.ids import BlobId
@@ -99,6 +100,30 @@ def test_keys_that_were_rotated_meanwhile_are_found(tmp_path: Path) -> None:
     assert early.read_object(NAME) == b"new epoch"
     early.write_object("jobs/y/1.json", b"any epoch")
     assert late.read_object("jobs/y/1.json") == b"any epoch"
+
+
+def test_keys_that_another_thread_finds_between_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path, create=True)
+    early = make_repository(store, is_encrypted=True)
+    rotate_keys(store, SECRET)
+    open_repository(store, lambda: SECRET).write_object(NAME, b"new epoch")
+    open_sealed = seal.open_sealed
+    others: list[bytes] = []
+
+    def open_slowly(keys: Sequence[bytes], context: bytes, stored: bytes) -> bytes:
+        try:
+            return open_sealed(keys, context, stored)
+        except IntegrityError:
+            if not others:
+                others.append(b"begun")
+                others.append(early.read_object(NAME))
+            raise
+
+    monkeypatch.setattr(seal, "open_sealed", open_slowly)
+    assert early.read_object(NAME) == b"new epoch"
+    assert others == [b"begun", b"new epoch"]
 
 
 @pytest.mark.parametrize("size", [0, 1000, 8 * MIB, 17 * MIB + 3])
@@ -215,6 +240,17 @@ def test_ranges_outside_a_pack_are_damage(
         repository.open_pack(packed).read(offset, length)
     with pytest.raises(IntegrityError, match=packed.pack_id):
         repository.open_pack(packed).read_frame(0, 10**9)
+
+
+def test_the_identity_says_whether_a_pack_is_sealed_and_not_its_row(
+    repository: Repository, packed: PackRow
+) -> None:
+    if repository.identity.is_encrypted:
+        with pytest.raises(IntegrityError, match=packed.pack_id):
+            repository.open_pack(replace(packed, header=b""))
+    else:
+        reader = repository.open_pack(replace(packed, header=b"h" * seal.HEADER_SIZE))
+        assert reader.read_frame(0, len(encode_frame(noise(100_000), 1))) == noise(100_000)
 
 
 def test_records_are_listed_oldest_first_and_voids_are_told(repository: Repository) -> None:
