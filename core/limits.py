@@ -38,8 +38,9 @@ BATCH_SIZE_MAX = 4 * GIB
 BATCH_BLOBS_MAX = 1_048_576
 # A session grows its batches rather than pass this: the fan-out services list them.
 SESSION_BATCHES_MAX = 10_000
-# Small sessions still feed every core of a local pool; below this a batch makes too small packs.
-BATCH_SIZE_MIN = 256 * MIB
+# Small sessions still feed every core of a local pool; below this a batch makes too small packs,
+# and its begin and end, when its worker is half idle, weigh too much. A GiB makes two of them.
+BATCH_SIZE_MIN = 544 * MIB
 
 # Blob rows that one plan range holds; keeps one anti-join inside a function's memory.
 RANGE_BLOBS_TARGET = 1 * MIB

@@ -53,32 +53,23 @@ class Group:
 def batch_limits(blob_count: int, content_size: int, plan: PlanLimits) -> BatchLimits:
     """Return the bounds for a session of this size.
 
-    Sessions up to the largest batch get a few about equal ones, so that every worker has one and
-    none waits long for another; very large sessions get larger ones, so that there are never too
-    many. Half of the batches may be closed by their bytes and half by their blobs, and a group
-    that does not fit any more wastes up to a thirty-second of a batch: hence the factor of nine
-    quarters.
+    Small sessions get smaller batches, down to ``batch_size_min``, so that every worker has
+    one, and about equal ones, so that none works long alone; very large sessions get larger
+    ones, so that there are never too many. Half of the batches may be closed by their bytes and
+    half by their blobs, and a group that does not fit any more wastes up to a thirty-second of a
+    batch: hence the factor of nine quarters.
     """
-    share = -(-content_size // _equal_count(content_size, plan))
-    # What a group and a blob may add, so that no small rest is left behind equal batches.
-    size = max(share + share // 32 + limits.BLOB_SIZE_MAX, plan.batch_size_min)
+    # A sixteenth is what a group and a blob may add: no small rest is left behind equal batches.
+    padded = content_size + content_size // 16
+    wanted = min(max(padded // 4, plan.batch_size_min), plan.batch_size_max)
+    count = max(1, -(-padded // wanted))
+    size = min(-(-padded // count), wanted) if count > 1 else wanted
     least_size = -(-9 * content_size // (4 * plan.batches_max))
     least_count = -(-9 * blob_count // (4 * plan.batches_max))
     return BatchLimits(
-        size_max=max(min(size, plan.batch_size_max), least_size),
+        size_max=max(size, least_size),
         blobs_max=max(plan.batch_blobs_max, least_count),
     )
-
-
-def _equal_count(content_size: int, plan: PlanLimits) -> int:
-    """Return into how many batches a session would best be cut: two, from some GiB on four.
-
-    At the beginning and the end of a batch its worker is half idle, so there are no more than
-    feed a few workers.
-    """
-    wanted = max(content_size // 4, min(content_size // 2, limits.GIB))
-    size = min(max(wanted, plan.batch_size_min), plan.batch_size_max)
-    return max(1, (content_size + size // 2) // size)
 
 
 def group_bounds(bounds: BatchLimits) -> tuple[int, int]:
