@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from core import limits
 from core.engine.points import list_points
 from core.errors import StoreError
 from core.format import names
@@ -27,6 +26,7 @@ from tests.support.copies import (
     back_up,
     make_pair,
     packs_of,
+    pin_batches,
     read_copied,
     read_loose,
 )
@@ -65,7 +65,7 @@ def random_files(count: int, size: int) -> dict[bytes, Change]:
 def small_batches() -> object:
     """Make little content several batches."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "BATCH_SIZE_MIN", 128 * KIB)
+        pin_batches(patch, 128 * KIB)
         yield
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from core import limits
 from core.engine.history import list_sessions, resume_session, stop_session
 from core.engine.plan import run_plan
 from core.engine.points import list_points
@@ -26,6 +25,7 @@ from tests.support.copies import (
     make_pair,
     names_below,
     packs_of,
+    pin_batches,
     read_copied,
     read_loose,
 )
@@ -47,8 +47,8 @@ from tests.support.invariants import (
 from tests.support.stores import Recording
 
 BATCH_SIZE = 128 * KIB
-QUICK = Terms(batch_size_min=BATCH_SIZE)
-SLOW = Terms(batch_size_min=BATCH_SIZE, seconds_per_request=0.01)
+QUICK = Terms(batch_size=BATCH_SIZE)
+SLOW = Terms(batch_size=BATCH_SIZE, seconds_per_request=0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ def finish(place: Place) -> None:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BATCH_SIZE_MIN", BATCH_SIZE)
+    pin_batches(monkeypatch, BATCH_SIZE)
 
 
 @pytest.mark.parametrize("first", range(4))
@@ -136,7 +136,7 @@ def test_a_run_killed_at_any_request_is_finished_by_the_next(
     kill_count = 0
     while True:
         place = copy_of(start, tmp_path / f"{killed_at}")
-        terms = Terms(batch_size_min=BATCH_SIZE, killed_at=killed_at)
+        terms = Terms(batch_size=BATCH_SIZE, killed_at=killed_at)
         is_killed = place.start(terms).wait_killed()
         if not is_killed:
             break
@@ -172,7 +172,7 @@ def test_two_runs_at_once_of_which_one_is_killed(start: Place, tmp_path: Path) -
 
 
 def test_a_killed_run_leaves_no_worker_that_writes(place: Place) -> None:
-    child = place.start(Terms(batch_size_min=BATCH_SIZE, workers=2))
+    child = place.start(Terms(batch_size=BATCH_SIZE, workers=2))
     place.wait_for_parts(1)
     workers = children_of(child.pid)
     child.kill()
@@ -185,7 +185,7 @@ def test_a_killed_run_leaves_no_worker_that_writes(place: Place) -> None:
 
 
 def test_workers_in_processes_come_to_the_same_end(place: Place) -> None:
-    terms = Terms(batch_size_min=BATCH_SIZE, workers=2)
+    terms = Terms(batch_size=BATCH_SIZE, workers=2)
     assert place.start(terms).result()["status"] == "Success"
     place.check()
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core import ids
+import pytest
+
+from core import ids, limits
 from core.catalog.tables import (
     BLOB_COLUMNS,
     PACK_COLUMNS,
@@ -216,6 +218,12 @@ def make_pair(
 def at(pair: Pair, folder: Path) -> Pair:
     """Return a pair whose folders were copied to ``folder``, opened there."""
     return pair.seen(source=FolderStore(folder / "source"), target=FolderStore(folder / "target"))
+
+
+def pin_batches(patch: pytest.MonkeyPatch, size: int) -> None:
+    """Make sessions of little content have several batches of at most ``size`` bytes."""
+    patch.setattr(limits, "BATCH_SIZE_MIN", size)
+    patch.setattr(limits, "BATCH_SIZE_MAX", size)
 
 
 def read_state(repository: Repository, record: Record) -> dict[bytes, Item]:

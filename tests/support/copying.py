@@ -35,7 +35,7 @@ class Terms:
     """How a child runs its job. ``killed_at`` is the number of a request to the target."""
 
     workers: int = 1
-    batch_size_min: int = limits.BATCH_SIZE_MIN
+    batch_size: int
     call_seconds: float | None = None
     seconds_per_request: float = 0.0
     killed_at: int | None = None
@@ -90,7 +90,7 @@ def _start(answer: Path, act: Any, *arguments: object) -> Child:  # noqa: ANN401
 
 
 def _copy(source: Path, target: Path, terms: Terms, answer: Path) -> None:
-    limits.BATCH_SIZE_MIN = terms.batch_size_min
+    limits.BATCH_SIZE_MIN = limits.BATCH_SIZE_MAX = terms.batch_size
     # An order to stop is to be seen at once: nobody wants to wait for it in a test.
     repack._STOP_CHECK_SECONDS = 0.1
     store: Store = FolderStore(target)

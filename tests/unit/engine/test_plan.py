@@ -18,7 +18,7 @@ from core.errors import IntegrityError
 from core.format import names
 from core.ids import new_session_id
 from core.limits import KIB, MIB
-from tests.support.copies import Pair, back_up, make_pair, names_below, through
+from tests.support.copies import Pair, back_up, make_pair, names_below, pin_batches, through
 from tests.support.damaged_stores import LastByteFlipped, Missing, Swapped
 from tests.support.stores import Hooked, Kind, Recording, below
 
@@ -29,7 +29,7 @@ SIZE = 5_000
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     """Give a point of 40 blobs that is planned in several ranges and batches."""
-    monkeypatch.setattr(limits, "BATCH_SIZE_MIN", 50 * KIB)
+    pin_batches(monkeypatch, 50 * KIB)
     monkeypatch.setattr(limits, "RANGE_BLOBS_TARGET", 15)
     pair = make_pair(tmp_path, is_encrypted=True)
     chance = random.Random(3)

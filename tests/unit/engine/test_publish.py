@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core import ids, limits
+from core import ids
 from core.engine import state
 from core.engine.metadata import open_pack_by_name, read_pack_rows
 from core.engine.plan import run_plan
@@ -28,6 +28,7 @@ from tests.support.copies import (
     make_pair,
     names_below,
     packs_of,
+    pin_batches,
     read_state,
     through,
 )
@@ -41,7 +42,7 @@ COUNT = 20
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     """Give a point of two batches of two packs each."""
-    monkeypatch.setattr(limits, "BATCH_SIZE_MIN", 85 * KIB)
+    pin_batches(monkeypatch, 85 * KIB)
     pair = make_pair(tmp_path)
     chance = random.Random(4)
     back_up(pair.source, {b"%02d" % number: chance.randbytes(8_000) for number in range(COUNT)})

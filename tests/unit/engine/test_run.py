@@ -26,7 +26,14 @@ from core.engine.run import (
 from core.engine.runner import Runner
 from core.engine.session import stop, void_session
 from core.engine.state import Report
-from core.errors import ConflictError, InputError, IntegrityError, NotReadyError, StoreError
+from core.errors import (
+    ConflictError,
+    InputError,
+    IntegrityError,
+    NotFoundError,
+    NotReadyError,
+    StoreError,
+)
 from core.format import names
 from core.ids import JobId, PointId
 from core.limits import KIB
@@ -41,6 +48,7 @@ from tests.support.copies import (
     make_repository,
     names_below,
     packs_of,
+    pin_batches,
     read_state,
     record_name,
 )
@@ -111,9 +119,9 @@ def test_an_older_point_is_copied_only_when_asked(pair: Pair) -> None:
     check_copied(pair, old, record)
     with pytest.raises(ConflictError, match="copied already"):
         pair.copy(backfill=new.id)
-    with pytest.raises(InputError, match="0 restore points"):
+    with pytest.raises(NotFoundError, match="no restore point"):
         pair.copy(backfill=PointId("1999"))
-    with pytest.raises(InputError, match="2 restore points"):
+    with pytest.raises(ConflictError, match="2 restore points"):
         pair.copy(backfill=PointId("2026"))
 
 
@@ -163,7 +171,7 @@ def test_a_session_that_ended_meanwhile_is_told_as_it_ended(pair: Pair) -> None:
 def test_whoever_watches_stops_it_and_the_next_run_goes_on(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "BATCH_SIZE_MIN", 64 * KIB)
+    pin_batches(monkeypatch, 64 * KIB)
     back_up(pair.source, files(40))
     runner = Runner(workers=1, stop=lambda: len(packs_of(pair.target)) >= 2)
     outcome = done(pair.copy(runner))
