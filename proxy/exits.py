@@ -44,6 +44,14 @@ BROKEN_PIPE = 141
 _PROBLEMS_SHOWN_MAX = 100
 
 
+_DEFAULT_HINTS = {
+    "integrity": (
+        "'coldhaul verify' says what suffers, 'coldhaul rebuild' what has to be deleted so that "
+        "it can be brought back from beside the packs."
+    )
+}
+
+
 def run_command(body: Callable[[], int], output: Output) -> int:
     """Run a command and return its exit code; every error has been reported then."""
     try:
@@ -76,7 +84,7 @@ def report(output: Output, error: ColdhaulError) -> None:
             "exit_code": error.exit_code,
             "message": error.message,
             "problems": list(error.problems),
-            "hint": error.hint,
+            "hint": error.hint or _DEFAULT_HINTS.get(error.category, ""),
         },
     )
 

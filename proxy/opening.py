@@ -42,7 +42,8 @@ def need_secret(invocation: Invocation, name: str) -> str:
     if secret is None:
         raise InputError(
             f"{invocation.config_path} declares no passphrase for repository {name!r}",
-            hint=f"Set repositories.{name}.encryption.passphrase, for example to 'env:NAME'.",
+            hint=f"Set repositories.{name}.encryption.passphrase, for example to 'env:NAME'; a "
+            "repository that was created without encryption has no keys.",
         )
     return secret
 

@@ -64,7 +64,8 @@ class Faults:
     ) -> None:
         """Say what is wrong with an object."""
         with self._lock:
-            fault = Fault(reason=reason, is_certain=is_certain, is_marked=is_marked)
+            told = reason.removeprefix(f"{name}: ")
+            fault = Fault(reason=told, is_certain=is_certain, is_marked=is_marked)
             self._faults.setdefault(name, fault)
 
     def touch(self, name: str, points: Iterable[PointId], item_count: int = 0) -> None:

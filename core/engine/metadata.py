@@ -183,7 +183,7 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise IntegrityError(f"{name}: {error.message}") from error
+        raise IntegrityError(f"{name}: {error.message.removeprefix(name + ': ')}") from error
 
 
 def read_pack_rows(reader: PackReader) -> list[PackedBlob]:

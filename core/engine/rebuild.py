@@ -145,7 +145,9 @@ class _Rebuild:
             raise NotReadyError("the rebuild was stopped", hint="Run it again to go on.")
 
     def _leave(self, name: str, reason: str) -> None:
-        self._problems.append(Problem(name=name, reason=reason))
+        problem = Problem(name=name, reason=reason.removeprefix(f"{name}: "))
+        if problem not in self._problems:
+            self._problems.append(problem)
 
     # Tables and records out of metadata packs.
 

@@ -93,14 +93,21 @@ class RootRestorer:
             for name in [place[version] for place in listed if version in place]:
                 access = self._open_keyset(name, version, identity, passphrase)
                 if access is not None:
-                    stored = self.store.get(name)
-                    self._put(names.packed_keyset(version), stored)
-                    self._put(names.keyset(version), stored)
+                    self._copy_keyset(name, version)
                     return access
         raise InputError(
             f"the passphrase opens no keyset of {self.store.url}",
             hint="Check which secret the configuration refers to, or use the recovery key.",
         )
+
+    def _copy_keyset(self, name: str, version: int) -> None:
+        """Put the keyset that opens where it is missing; tell where something else stands."""
+        stored = self.store.get(name)
+        for place in (names.packed_keyset(version), names.keyset(version)):
+            self._put(place, stored)
+            is_told = any(problem.name == place for problem in self.problems)
+            if not is_told and self._get(place) != stored:
+                self._leave(place, f"differs from {name}; delete it and run this again")
 
     def _open_keyset(
         self, name: str, version: int, identity: Identity, secret: str

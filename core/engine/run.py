@@ -28,7 +28,7 @@ from core.engine.session import (
     void_session,
 )
 from core.engine.state import Attempt, Plan, Report, Transfer
-from core.errors import ColdhaulError, ConflictError, InputError, NotReadyError
+from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, NotReadyError
 from core.format import names
 from core.ids import PointId, SessionId
 from core.limits import SESSION_KEPT_DAYS
@@ -88,10 +88,16 @@ def next_point(
         immediate = definition.schedule == "immediate"
         return choose_point(points, definition.present, copied, is_immediate=immediate)
     found = [point for point in points if point.startswith(backfill)]
-    if len(found) != 1:
-        raise InputError(
-            f"{len(found)} restore points of the source have ids that start with {backfill!r}",
+    if not found:
+        raise NotFoundError(
+            f"the source holds no restore point whose id starts with {backfill!r}",
             hint="'coldhaul restore-point list' on the source shows the ids.",
+        )
+    if len(found) > 1:
+        raise ConflictError(
+            f"{len(found)} restore points of the source have ids that start with {backfill!r}",
+            hint="Give more of the id.",
+            problems=found[:20],
         )
     if found[0] in copied:
         raise ConflictError(f"the restore point {found[0]} has been copied already")

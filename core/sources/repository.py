@@ -186,7 +186,7 @@ class Repository:
                     digest.update(content)
                     file.write(content)
         except IntegrityError as error:
-            raise IntegrityError(f"{name}: {error.message}") from error
+            raise IntegrityError(f"{name}: {error.message.removeprefix(name + ': ')}") from error
         except OSError as error:
             raise StoreError(
                 f"cannot write the temporary file {path}: {error.strerror}",
@@ -343,7 +343,7 @@ def read_identity(store: Store) -> Identity:
     except NotFoundError:
         raise NotFoundError(
             f"{store.url} is not a coldhaul repository: it has no {names.REPOSITORY}",
-            hint="Check the URL, or create the repository with 'coldhaul repository create'.",
+            hint="Check the URL: 'coldhaul repository create' makes, 'coldhaul rebuild' mends one.",
         ) from None
     return records.decode_identity(data, f"{store.url}/{names.REPOSITORY}")
 

@@ -34,6 +34,12 @@ def test_an_uncertain_fault_is_damage_once_a_point_suffers() -> None:
     ]
 
 
+def test_an_object_is_named_once() -> None:
+    faults = Faults()
+    faults.add("packs/x", "packs/x: is broken")
+    assert [each.reason for each in told(faults, set())] == ["is broken"]
+
+
 def test_points_that_are_gone_do_not_suffer() -> None:
     faults = Faults()
     faults.add("packs/x", "is missing", is_certain=False)

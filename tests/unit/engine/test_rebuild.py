@@ -169,6 +169,8 @@ def test_what_is_damaged_is_named_and_not_replaced(
     store.put(name, wrong)
     outcome = rebuild(store)
     assert name in reasons(outcome.problems)
+    assert len(set(outcome.problems)) == len(outcome.problems)
+    assert not any(each.reason.startswith(f"{each.name}:") for each in outcome.problems)
     assert store.get(name) == wrong
     store.delete([name])
     assert rebuild(store).problems == ()

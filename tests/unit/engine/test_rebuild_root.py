@@ -135,6 +135,20 @@ def test_a_damaged_keyset_is_told_and_the_one_before_it_opens(store: Store, reco
     assert [problem.name for problem in problems] == [names.packed_keyset(3)]
 
 
+@pytest.mark.parametrize("damaged", [names.keyset(2), names.packed_keyset(2)])
+def test_a_damaged_copy_of_the_keyset_is_told_wherever_it_is(
+    store: Store, recovery: str, damaged: str
+) -> None:
+    store.delete([damaged])
+    store.put(damaged, b"{")
+    _, restored, problems = restore(store, recovery)
+    assert restored == []
+    assert [problem.name for problem in problems] == [damaged]
+    assert "delete it and run this again" in problems[0].reason
+    store.delete([damaged])
+    assert restore(store, recovery)[1:] == ([damaged], [])
+
+
 def test_a_keyset_that_counts_and_does_not_open_is_told(store: Store, recovery: str) -> None:
     older = {name: store.get(name) for name in (names.keyset(2), names.packed_keyset(2))}
     remove_slot(store, SECRET, "safe")

@@ -108,6 +108,15 @@ def test_a_bug_is_an_object_too(
     assert (error["category"], error["exit_code"]) == ("bug", 1)
 
 
+def test_damage_without_a_hint_of_its_own_still_says_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert end_with(IntegrityError("it is damaged")) == 7
+    assert "hint: 'coldhaul verify' says what suffers" in capsys.readouterr().err
+    end_with(IntegrityError("it is damaged", hint="look here"))
+    assert capsys.readouterr().err.endswith("hint: look here\n")
+
+
 def test_ctrl_c_outside_of_long_work_ends_quietly(capsys: pytest.CaptureFixture[str]) -> None:
     assert end_with(KeyboardInterrupt(), is_json=True) == 130
     printed = capsys.readouterr()
