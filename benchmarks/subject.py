@@ -14,7 +14,7 @@ from core.stores.folder import FolderStore
 
 _PASSPHRASE = "benchmarks are not secret"
 _ENVIRONMENT = {"BENCH_PASSPHRASE": _PASSPHRASE, "PYTHONPATH": str(ROOT)}
-_COMMAND = (sys.executable, "-c", "from proxy.cli import main; main()")
+_COMMAND = (sys.executable, "-c", "from proxy.start import main; main()")
 _CONFIG = """\
 version = 1
 

@@ -110,7 +110,7 @@ class Place:
         self, *words: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         """Start the command as a process of its own, in this folder."""
-        code = "from proxy.cli import main; main()"
+        code = "from proxy.start import main; main()"
         return subprocess.Popen(
             [sys.executable, "-c", code, *words],
             cwd=self.root,

@@ -53,7 +53,7 @@ def test_an_answer_that_finds_the_disk_full_is_a_store_error(
     primary.done("repository", "create", "vault")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-c", "from proxy.cli import main; main()", *words],
+            [sys.executable, "-c", "from proxy.start import main; main()", *words],
             cwd=primary.root,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=full,
@@ -70,7 +70,7 @@ def run_on_terminal(place: Place, *words: str, **environment: str) -> str:
     """Run a command whose stderr is a terminal; return what appeared there."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from proxy.cli import main; main()", *words],
+        [sys.executable, "-c", "from proxy.start import main; main()", *words],
         cwd=place.root,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment},
         stdout=subprocess.DEVNULL,
@@ -104,7 +104,7 @@ def test_no_color_is_respected(primary: Place) -> None:
     master, slave = pty.openpty()
     for environment, is_coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
         done = subprocess.run(
-            [sys.executable, "-c", "from proxy.cli import main; main()", *process_words],
+            [sys.executable, "-c", "from proxy.start import main; main()", *process_words],
             cwd=primary.root,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
             | environment,

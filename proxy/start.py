@@ -1,0 +1,13 @@
+"""Where the ``coldhaul`` command begins, before anything that takes long is imported."""
+
+import signal
+
+
+def main() -> None:
+    """Run the command. Ctrl-C while it is still being loaded ends it without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Half a second, in which nothing has begun that would have to end cleanly.
+    from proxy import cli
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
