@@ -4,6 +4,7 @@ import random
 import secrets
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from core.engine.session import (
     claim_point,
     is_stopped,
     open_session,
+    read_claim,
     read_claims,
     record_size,
     system_clock,
@@ -64,18 +66,22 @@ class DryRun:
     unfinished: tuple[Claim, ...]
 
 
-def copied_points(target: Repository, definition: JobDefinition) -> set[PointId]:
-    """Return the source's points that this job has published, also those that have expired.
+def newest_copied(
+    target: Repository, definition: JobDefinition, among: Collection[PointId]
+) -> PointId | None:
+    """Return the newest of these source points that this job has published, expired or not.
 
     A claim that stands under a record is never run again, so its point must not be chosen again.
+    Claims are read from the newest on, until one is found: a run must not cost more requests
+    the more runs there have been.
     """
     records = target.list_records(definition.source_id)
     published = {record.name for record in records if not record.is_void}
-    return {
-        claim.source_point
-        for claim in read_claims(target, definition.job_id)
-        if claim.record_name in published
-    }
+    claims = [head.name for head in target.store.list(names.claims(definition.job_id))]
+    for name in reversed(claims):
+        if names.claimed_point(name) in among and read_claim(target, name).record_name in published:
+            return names.claimed_point(name)
+    return None
 
 
 def next_point(
@@ -83,9 +89,11 @@ def next_point(
 ) -> PointId | None:
     """Return the source's point that a run copies now; None when there is nothing to do (R3)."""
     points = [PointId(point.point) for point in list_points(source, source.identity.id)]
-    copied = copied_points(target, definition)
     if backfill is None:
         immediate = definition.schedule == "immediate"
+        new = set(points) - set(definition.present)
+        last = newest_copied(target, definition, new)
+        copied = [] if last is None else [last]
         return choose_point(points, definition.present, copied, is_immediate=immediate)
     found = [point for point in points if point.startswith(backfill)]
     if not found:
@@ -99,7 +107,7 @@ def next_point(
             hint="Give more of the id.",
             problems=found[:20],
         )
-    if found[0] in copied:
+    if newest_copied(target, definition, found):
         raise ConflictError(f"the restore point {found[0]} has been copied already")
     return found[0]
 

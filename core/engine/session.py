@@ -121,12 +121,17 @@ def void_session(target: Repository, claim: Claim, report: state.Report) -> bool
     return True
 
 
+def read_claim(target: Repository, name: str) -> Claim:
+    """Read a claim and check that it is the one its name says."""
+    claim = target.read_value(Claim, name)
+    _check_claim(claim, name)
+    return claim
+
+
 def read_claims(target: Repository, job_id: JobId) -> list[Claim]:
     """Read all claims of a job, oldest point first."""
     heads = list(target.store.list(names.claims(job_id)))
-    claims = [target.read_value(Claim, head.name) for head in heads]
-    for head, claim in zip(heads, claims, strict=True):
-        _check_claim(claim, head.name)
+    claims = [read_claim(target, head.name) for head in heads]
     return sorted(claims, key=lambda claim: (claim.source_point, claim.ordinal))
 
 

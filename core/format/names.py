@@ -121,6 +121,11 @@ def claim(job_id: JobId, source_point: PointId, ordinal: int) -> str:
     return f"{JOBS}{job_id}/claims/{source_point}-{ordinal}.json"
 
 
+def claimed_point(claim_name: str) -> PointId:
+    """Return the source point that a claim's name carries."""
+    return PointId(claim_name.rpartition("/")[2].rpartition("-")[0])
+
+
 def open_session(session_id: SessionId) -> str:
     """Name the marker of an open session."""
     return f"{OPEN_SESSIONS}{session_id}"

@@ -15,7 +15,7 @@ from core.engine.progress import Silent
 from core.engine.run import (
     Log,
     SessionOutcome,
-    copied_points,
+    newest_copied,
     next_point,
     plan_run,
     run_job,
@@ -86,7 +86,20 @@ def test_a_daily_job_copies_the_newest_and_skips_those_between(pair: Pair) -> No
     points = [back_up(pair.source, {b"a": b"%d" % number}).id for number in range(3)]
     assert pair.copied().source_point == points[2]
     assert pair.copy() is None
-    assert copied_points(pair.target, pair.definition) == {points[2]}
+    assert newest_copied(pair.target, pair.definition, points) == points[2]
+    assert newest_copied(pair.target, pair.definition, points[:2]) is None
+
+
+def test_a_run_costs_no_more_requests_the_more_runs_there_have_been(pair: Pair) -> None:
+    """Design section 10: an incremental session's requests follow its change."""
+    counts = []
+    for number in range(6):
+        back_up(pair.source, {b"a": b"%d" % number})
+        recording = Recording(pair.target.store)
+        pair.seen(target=recording).copied()
+        read = [name for name in recording.names("get") if name.startswith(names.JOBS)]
+        counts.append(len(read))
+    assert counts[1:] == [counts[1]] * 5
 
 
 def test_an_immediate_job_copies_each_following_point(tmp_path: Path) -> None:

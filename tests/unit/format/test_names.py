@@ -38,6 +38,10 @@ def test_all_names_are_what_the_format_says_and_fit_every_store() -> None:
         check_name(name)
 
 
+def test_a_claims_name_tells_its_point() -> None:
+    assert names.claimed_point(names.claim(JobId("a-b"), POINT, 12)) == POINT
+
+
 def test_a_part_belongs_to_its_batch_alone() -> None:
     assert names.part(SESSION, 7, 12).startswith(names.parts_of(SESSION, 7))
     assert not names.part(SESSION, 70_000, 0).startswith(names.parts_of(SESSION, 7))
