@@ -7,12 +7,14 @@ again ends with the point published and repeats no finished pack (I3).
 import random
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from core import limits
+from core.engine import tables
 from core.engine.points import list_points
 from core.errors import StoreError
 from core.format import names
@@ -46,6 +48,7 @@ RUNS_MAX = 100
 class Start:
     """What a run finds: folders to work on copies of, and the content that it must end with."""
 
+    name: str
     folder: Path
     pair: Pair
     expected: Mapping[bytes, bytes]
@@ -62,10 +65,12 @@ def random_files(count: int, size: int) -> dict[bytes, Change]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_batches() -> object:
-    """Make little content several batches."""
+def small_pieces() -> Iterator[None]:
+    """Make little content several batches, ranges and tables of each kind."""
     with pytest.MonkeyPatch.context() as patch:
         pin_batches(patch, 128 * KIB)
+        patch.setattr(limits, "RANGE_BLOBS_TARGET", 15)
+        patch.setattr(tables, "TABLE_OBJECT_SIZE_MAX", 2_000)
         yield
 
 
@@ -80,7 +85,7 @@ def prepare(folder: Path, name: str, *, is_encrypted: bool) -> Start:
     if name == "unchanged":
         pair.copied()
         record = back_up(pair.source, {})
-    return Start(folder=folder, pair=pair, expected=read_loose(pair.source, record))
+    return Start(name=name, folder=folder, pair=pair, expected=read_loose(pair.source, record))
 
 
 @pytest.fixture(
@@ -134,6 +139,10 @@ def test_a_copy_is_finished_by_running_the_job_again(
         else:
             break
     assert crash_count == crashing.write_count > 5
+    if start.name == "first":
+        kinds = [re.sub(r"[0-9a-f]{32}|\d", "", name) for _, name in crashing.writes]
+        pieces = ["sessions//delta-.parquet", "sessions//ranges/.parquet", "index/-.parquet"]
+        assert min(kinds.count(piece) for piece in (*pieces, "layers/-.parquet")) > 1
     assert photograph(start.folder / "source") == before
 
 

@@ -58,7 +58,7 @@ steps = st.lists(
 
 
 @given(steps, st.booleans())
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_each_copied_point_shows_what_its_source_shows(
     history: list[Step], is_encrypted: bool
 ) -> None:
