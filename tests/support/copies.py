@@ -3,7 +3,7 @@
 Packs are small, so that little content makes several of them, and keys are opened cheaply.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -269,9 +269,15 @@ def check_copied(pair: Pair, source_record: Record, record: Record) -> None:
     assert read_copied(pair.target, record) == read_loose(pair.source, source_record)
 
 
-def read_packed(target: Repository, wanted: Iterable[bytes]) -> dict[bytes, bytes]:
+# Where each blob is, by the index.
+Places = Mapping[bytes, Sequence[tuple[PackRow, PackedBlob]]]
+
+
+def read_packed(
+    target: Repository, wanted: Iterable[bytes], places: Places | None = None
+) -> dict[bytes, bytes]:
     """Return packed blobs by id, each read out of every whole pack that the index names for it."""
-    places = index_places(target)
+    places = index_places(target) if places is None else places
     sizes = {head.name: head.size for head in target.store.list(names.PACKS)}
     found: dict[bytes, bytes] = {}
     frames: dict[tuple[str, int], bytes] = {}

@@ -49,15 +49,21 @@ def check_points_are_whole(target: Repository) -> None:
         items = read_state(target, record)
         assert len(items) == record.item_count, f"{record.id} counts other items than it has"
         needed |= {blob for item in items.values() for blob in item.blobs}
-    lost = needed - set(index_places(target))
+    if not needed:
+        return
+    places = index_places(target)
+    lost = needed - set(places)
     assert not lost, f"I1: {len(lost)} blobs of restore points are in no pack"
-    read_packed(target, needed)
+    read_packed(target, needed, places)
 
 
 def check_metadata_is_in_packs(target: Repository) -> None:
     """I8: packs alone give back every record, layer and index row that a point needs."""
+    records = live_records(target)
+    if not records:
+        return
     packed = packed_metadata(target)
-    for record in live_records(target):
+    for record in records:
         name = names.record(record.source_id, record.time, record.session_id)
         _check_packed(target, packed, name)
         for table in (*_tables(record.layers), *record.index):
@@ -65,7 +71,7 @@ def check_metadata_is_in_packs(target: Repository) -> None:
     kept = [name for name in packed if name.startswith(names.INDEX)]
     stored = {head.name for head in target.store.list(names.INDEX)}
     places = index_places(target, [name for name in kept if name in stored])
-    for record in live_records(target):
+    for record in records:
         for item in read_state(target, record).values():
             lost = set(item.blobs) - set(places)
             assert not lost, f"I8: no index in a metadata pack has a blob of {record.id}"
