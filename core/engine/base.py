@@ -22,9 +22,13 @@ def find_base(session: CopySession, tables: Tables) -> Base:
 
     Called after the open session's marker exists: whatever a prune condemns later waits for
     this session. Condemned first, then packs, then the index: a pack that goes meanwhile is
-    either seen as condemned or was not needed by anything the index has.
+    either seen as condemned or was not needed by anything the index has. The parent before all
+    of them: what it needs is then in what is listed after.
     """
     target = session.target
+    points = list_points(target, session.claim.source_id)
+    older = [point for point in points if point.point[:22] < session.claim.source_point[:22]]
+    parent = older[-1].name if older else ""
     condemned = target.list_marked(names.CONDEMNED)
     damaged = target.list_marked(names.DAMAGED)
     _create_listed(tables, condemned | damaged)
@@ -33,9 +37,6 @@ def find_base(session: CopySession, tables: Tables) -> Base:
     unpublished, published = _sessions(target)
     index = tuple(name for name in listed if _session_of(name) not in unpublished)
     parts = tuple(_reusable_parts(target, session, published))
-    points = list_points(target, session.claim.source_id)
-    older = [point for point in points if point.point[:22] < session.claim.source_point[:22]]
-    parent = older[-1].name if older else ""
     return Base(
         parent=parent,
         shared_layers=count_shared_layers(session, parent),

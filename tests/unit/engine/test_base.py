@@ -1,5 +1,6 @@
 """What a plan stands on: the parent, and which packs count."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,16 @@ from core.format import names
 from core.ids import new_session_id
 from core.limits import MIB
 from core.model import RetentionType
-from tests.support.copies import Pair, back_up, make_pair, names_below, packs_of, record_name
+from tests.support.copies import (
+    Pair,
+    back_up,
+    make_pair,
+    names_below,
+    packs_of,
+    record_name,
+    through,
+)
+from tests.support.stores import Hooked, Kind
 
 WHY = Report(reasons=("because",))
 
@@ -140,6 +150,28 @@ def test_parts_of_published_sessions_are_not_needed(pair: Pair) -> None:
     base = look(pair.session())
     assert base.parts == ()
     assert len(base.index) == 1
+
+
+@pytest.mark.parametrize("moment", [names.RECORDS, names.PACKS, names.INDEX])
+def test_a_point_that_is_published_at_this_moment_is_seen_whole_or_not_at_all(
+    pair: Pair, moment: str
+) -> None:
+    """A parent whose packs or index were not seen would be copied a second time."""
+    copy(pair, b"a", b"1")
+    late = back_up(pair.source, {b"b": b"2"})
+    back_up(pair.source, {b"c": b"3"})
+    session = pair.session()
+
+    def publish(kind: Kind, prefix: str) -> None:
+        if kind == "list" and prefix.startswith(moment):
+            hooked.before = lambda _kind, _name: None
+            pair.copy(backfill=late.id)
+
+    hooked = Hooked(pair.target.store, publish)
+    base = look(replace(session, target=through(pair.target, hooked)))
+    parent = pair.target.read_record(base.parent)
+    assert {table.name for table in parent.index} <= set(base.index)
+    assert parent.session_id not in {session_id for session_id, _ in base.excluded}
 
 
 def test_index_objects_of_unknown_sessions_count(pair: Pair) -> None:
