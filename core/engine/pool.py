@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from ctypes import Array, c_bool, c_uint64
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from multiprocessing.util import Finalize
 
 from core import limits
@@ -73,11 +74,12 @@ def _repack_here(
     total = Transfer()
     calls = BatchCalls()
     for number in batches:
-        while True:
+        for attempt in count():
             call = Call(
                 deadline=_deadline(runner.call_seconds),
                 stop=runner.stop,
                 advance=runner.progress.advance,
+                is_first=attempt == 0,
             )
             outcome = run_repack(session, number, call)
             total = total.plus(outcome.transfer)
@@ -145,11 +147,12 @@ class _Pool:
                         other.cancel()
                 elif not outcome.is_done:
                     calls.note(number, outcome.part_count)
-                    pending[self._submit(number)] = number
+                    pending[self._submit(number, is_first=False)] = number
         return total, is_stopped
 
-    def _submit(self, number: int) -> "Future[RepackOutcome]":
-        return self._pool.submit(_work, number, self._runner.call_seconds, self._core_count)
+    def _submit(self, number: int, *, is_first: bool = True) -> "Future[RepackOutcome]":
+        terms = (self._runner.call_seconds, self._core_count, is_first)
+        return self._pool.submit(_work, number, *terms)
 
     def _tell(self) -> None:
         """Tell whoever watches what the workers have done since the last time."""
@@ -214,12 +217,18 @@ def _end_watch(watch: threading.Thread, ended: threading.Event) -> None:
     watch.join()
 
 
-def _work(batch_number: int, call_seconds: float | None, core_count: int) -> RepackOutcome:
+def _work(
+    batch_number: int,
+    call_seconds: float | None,
+    core_count: int,
+    is_first: bool,
+) -> RepackOutcome:
     shared = _Worker.shared
     call = Call(
         deadline=_deadline(call_seconds),
         stop=shared.is_stopping,
         advance=partial(shared.add, batch_number),
         core_count=core_count,
+        is_first=is_first,
     )
     return run_repack(_Worker.session, batch_number, call)

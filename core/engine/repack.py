@@ -64,12 +64,14 @@ class Call:
     ``deadline`` is a ``time.monotonic`` moment at which the pack under way is closed early; a
     call packs at least a frame, so that any number of short calls come to the end.
     ``stop`` gives it up at once. ``advance`` is told content bytes and blobs as they are packed.
+    The ``is_first`` of a driver's calls on a batch tells it of what others had packed before.
     ``core_count`` is how many of the machine's cores are the call's own.
     """
 
     deadline: float | None = None
     stop: Callable[[], bool] = _never
     advance: Callable[[int, int], None] = _ignore
+    is_first: bool = True
     core_count: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
@@ -137,7 +139,8 @@ class _Repacker:
         self._workspace.run(f"create view batch as select * from read_parquet({quote(path)})")
         parts = list_parts(self._target, self._session, self._number)
         start = self._end_of(parts)
-        self._count_finished(start)
+        if self._call.is_first:
+            self._count_finished(start)
         while start < self._batch.blob_count and not self._is_stopped():
             self._stream(start, len(parts))
             before = len(parts)

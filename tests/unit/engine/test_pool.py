@@ -15,7 +15,7 @@ import pytest
 from core.engine.plan import run_plan
 from core.engine.pool import BatchCalls, StalledError, repack_all
 from core.engine.progress import Silent
-from core.engine.repack import list_parts
+from core.engine.repack import Call, list_parts, run_repack
 from core.engine.runner import Runner
 from core.engine.session import CopySession
 from core.engine.state import Plan
@@ -99,12 +99,17 @@ def test_all_batches_come_to_their_end_and_all_progress_is_told(
     assert transfer.pack_count == len(packs_of(session.target)) == part_count(session, plan)
 
 
-def test_short_calls_come_to_the_end(session: CopySession, plan: Plan) -> None:
-    transfer, is_stopped = repack_all(
-        session, range(len(plan.batches)), Runner(workers=2, call_seconds=0.0)
-    )
+@pytest.mark.parametrize("workers", [1, 2])
+def test_short_calls_come_to_the_end_and_no_progress_is_told_twice(
+    session: CopySession, plan: Plan, workers: int
+) -> None:
+    run_repack(session, 0, Call(deadline=0))
+    progress = Counting()
+    runner = Runner(progress=progress, workers=workers, call_seconds=0.0)
+    transfer, is_stopped = repack_all(session, range(len(plan.batches)), runner)
     assert not is_stopped
-    assert transfer.blob_count == COUNT
+    assert transfer.blob_count < COUNT
+    assert (progress.size, progress.count) == (COUNT * SIZE, COUNT)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
