@@ -55,7 +55,7 @@ def test_an_older_point_is_copied_when_asked_for(ready: Place) -> None:
     session = ready.json("job", "run", "nightly", "--backfill", old[:20])["session"]
     assert session["source_point"] == old
     assert ready.run("job", "run", "nightly", "--backfill", old).code == 4
-    assert ready.run("job", "run", "nightly", "--backfill", "1999").code == 2
+    assert ready.run("job", "run", "nightly", "--backfill", "1999").code == 3
 
 
 def test_a_configuration_that_moved_away_from_the_definition_is_refused(ready: Place) -> None:
