@@ -1,7 +1,6 @@
 """Sessions as people ask for them: how each stands, who ran it, what it moved, and orders to it."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from core.engine import state
@@ -10,6 +9,7 @@ from core.engine.publish import status_of
 from core.engine.session import (
     is_stopped,
     read_claims,
+    read_report,
     record_size,
     resume,
     stop,
@@ -108,12 +108,9 @@ def _standing(
     if size:
         record = target.read_record(claim.record_name)
         return record, None, status_of(record)
-    report = None
-    # No report: not failed, or swept long after it did.
-    with suppress(NotFoundError):
-        report = target.read_value(Report, state.report_name(claim.session_id))
     if size == 0:
-        return None, report, SessionStatus.FAILED
+        # No report: given up by a prune, or swept long after it failed.
+        return None, read_report(target, claim.session_id), SessionStatus.FAILED
     stopped = is_stopped(target.store, claim.session_id)
     return None, None, SessionStatus.STOPPED if stopped else SessionStatus.RUNNING
 

@@ -13,15 +13,20 @@ from core.catalog import index as index_tables
 from core.catalog import layers as layer_tables
 from core.catalog.tables import INDEX_COLUMNS, ITEM_COLUMNS
 from core.catalog.workspace import Workspace, quote_all
-from core.engine import state
 from core.engine.delta import open_delta, read_parent
 from core.engine.layering import extend_layers
 from core.engine.metadata import Member, write_metadata_pack
 from core.engine.plan import read_base, read_plan
-from core.engine.session import CopySession, close_session, record_size, void_session
+from core.engine.session import (
+    CopySession,
+    close_session,
+    read_report,
+    record_size,
+    void_session,
+)
 from core.engine.state import DamagedItem, Plan, Report
 from core.engine.tables import BLOB_ROW_SIZE, Tables
-from core.errors import ConflictError, IntegrityError, NotFoundError
+from core.errors import ConflictError, IntegrityError
 from core.format import names, records
 from core.model import Record, SessionKind, SessionStatus
 
@@ -55,18 +60,13 @@ def _settled(session: CopySession, *, is_void: bool) -> PublishOutcome:
     """Return the outcome of a session whose record's name is taken."""
     close_session(session.target, session.id)
     if is_void:
-        report = _read_report(session)
+        # A prune gives sessions up that nobody goes on with; reports are swept in the end.
+        report = read_report(session.target, session.id) or Report(
+            reasons=("the session was given up; its report is not kept",)
+        )
         return PublishOutcome(is_done=True, status=SessionStatus.FAILED, report=report)
     record = session.target.read_record(session.claim.record_name)
     return PublishOutcome(is_done=True, status=status_of(record), record=record)
-
-
-def _read_report(session: CopySession) -> Report:
-    try:
-        return session.target.read_value(Report, state.report_name(session.id))
-    except NotFoundError:
-        # A prune gives sessions up that nobody goes on with; reports are swept in the end.
-        return Report(reasons=("the session was given up; its report is not kept",))
 
 
 def status_of(record: Record) -> SessionStatus:

@@ -110,7 +110,7 @@ def close_session(target: Repository, session_id: SessionId) -> None:
 
 def void_session(target: Repository, claim: Claim, report: state.Report) -> bool:
     """Fail a session for ever; False when its point was published first."""
-    target.adopt_value(state.report_name(claim.session_id), report)
+    _keep_report(target, claim.session_id, report)
     try:
         target.store.put(claim.record_name, b"")
     except ConflictError:
@@ -119,6 +119,24 @@ def void_session(target: Repository, claim: Claim, report: state.Report) -> bool
             return False
     close_session(target, claim.session_id)
     return True
+
+
+def _keep_report(target: Repository, session_id: SessionId, report: state.Report) -> None:
+    """Store a report beside those of others who were stopped before they made the session void."""
+    number = 0
+    while target.adopt_value(state.report_name(session_id, number), report) != report:
+        number += 1
+
+
+def read_report(target: Repository, session_id: SessionId) -> state.Report | None:
+    """Return why a session failed, by all who said so; None when nothing is kept of it."""
+    heads = list(target.store.list(state.reports_prefix(session_id)))
+    reports = [target.read_value(state.Report, head.name) for head in heads]
+    if not reports:
+        return None
+    reasons = (reason for report in reports for reason in report.reasons)
+    items = (item for report in reports for item in report.items)
+    return state.Report(reasons=tuple(dict.fromkeys(reasons)), items=tuple(dict.fromkeys(items)))
 
 
 def read_claim(target: Repository, name: str) -> Claim:

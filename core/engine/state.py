@@ -152,9 +152,14 @@ def plan_name(session_id: SessionId) -> str:
     return names.session(session_id, "plan.json")
 
 
-def report_name(session_id: SessionId) -> str:
-    """Name the report of a failed session."""
-    return names.session(session_id, "report.json")
+def reports_prefix(session_id: SessionId) -> str:
+    """Return the prefix of the reports of why a session failed."""
+    return names.session(session_id, "reports/")
+
+
+def report_name(session_id: SessionId, number: int) -> str:
+    """Name the ``number``-th report of why a session failed."""
+    return f"{reports_prefix(session_id)}{number}.json"
 
 
 def attempts_prefix(session_id: SessionId) -> str:

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from core import ids
-from core.engine import state
 from core.engine.metadata import open_pack_by_name, read_pack_rows
 from core.engine.plan import run_plan
 from core.engine.publish import PublishOutcome, run_publish, status_of
 from core.engine.repack import Call, run_repack
-from core.engine.session import CopySession, record_size, void_session
+from core.engine.session import CopySession, read_report, record_size, void_session
 from core.engine.state import Report
 from core.errors import IntegrityError
 from core.format import names
@@ -345,4 +344,4 @@ def test_what_the_proof_needs_and_is_lost_is_named(pair: Pair, name: str) -> Non
 def test_the_report_of_a_failure_is_kept(pair: Pair) -> None:
     session = repacked(missing_blobs(pair, b"03"))
     outcome = run_publish(session)
-    assert session.target.read_value(Report, state.report_name(session.id)) == outcome.report
+    assert read_report(session.target, session.id) == outcome.report

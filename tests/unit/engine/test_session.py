@@ -11,11 +11,12 @@ from core.engine.session import (
     is_stopped,
     open_session,
     read_claims,
+    read_report,
     record_size,
     system_clock,
     void_session,
 )
-from core.engine.state import Report
+from core.engine.state import DamagedItem, Report, report_name
 from core.errors import IntegrityError
 from core.format import names
 from core.model import Claim
@@ -92,6 +93,18 @@ def test_a_session_is_void_however_often_that_is_said(pair: Pair) -> None:
     made = claim(pair)
     assert void_session(pair.target, made, WHY)
     assert void_session(pair.target, made, Report(reasons=("another",)))
+
+
+def test_all_who_tried_to_fail_a_session_are_heard(pair: Pair) -> None:
+    """Somebody gave it up and was killed halfway; then it failed by what was wrong with it."""
+    made = claim(pair)
+    item = DamagedItem(path="ff", reason="a blob of it is missing")
+    assert read_report(pair.target, made.session_id) is None
+    pair.target.write_value(report_name(made.session_id, 0), WHY)
+    assert void_session(pair.target, made, Report(reasons=("damage",), items=(item,)))
+    assert read_report(pair.target, made.session_id) == Report(
+        reasons=("because", "damage"), items=(item,)
+    )
 
 
 def test_a_published_point_cannot_be_made_void(pair: Pair) -> None:

@@ -17,7 +17,7 @@ def test_all_working_objects_are_below_their_session() -> None:
         state.delta_table_name(SESSION, 1),
         state.range_name(SESSION, 12),
         state.plan_name(SESSION),
-        state.report_name(SESSION),
+        state.report_name(SESSION, 0),
         state.stop_name(SESSION, 0),
         state.resume_name(SESSION, 0),
         f"{state.attempts_prefix(SESSION)}x",
