@@ -38,7 +38,7 @@ class OpenPack:
         self.content_size = 0
         self._name = name
         self._store = repository.store
-        self._upload = repository.store.upload(name)
+        self._upload = repository.store.upload(name, is_cold=True)
 
     def size_with(self, compressed_length: int, blob_count: int) -> int:
         """Return the pack's stored size if this frame were its last."""

@@ -12,7 +12,7 @@ The listing shows regular files whose names are names of objects. What else a fo
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,7 @@ from core.errors import InputError, IntegrityError, NotFoundError, StoreError
 from core.stores.folder_errors import translated
 from core.stores.folder_tree import Folder, FolderTree, refuse_link
 from core.stores.folder_upload import TEMPORARY, FolderUpload, head_of, sweep
-from core.stores.store import NAME_SIZE_MAX, ObjectHead, check_name
+from core.stores.store import NAME_SIZE_MAX, ObjectHead, UnfinishedUpload, check_name
 
 # ``lost+found`` is on every disk whose top folder may be the root.
 _RESERVED = frozenset({TEMPORARY, "lost+found"})
@@ -97,8 +97,9 @@ class FolderStore:
         finally:
             upload.abort()
 
-    def upload(self, name: str) -> FolderUpload:
+    def upload(self, name: str, *, is_cold: bool = False) -> FolderUpload:
         """Begin a large object. The caller ends it by ``complete`` or ``abort``."""
+        del is_cold  # A folder has one class.
         _check_object_name(name)
         temporary = self._tree.made(TEMPORARY)
         if not self._is_swept:
@@ -138,6 +139,19 @@ class FolderStore:
             with translated("sync the folder", self._tree.location(path)):
                 folder.sync()
             self._tree.remove_empty(path)
+
+    def archived(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Return nothing: files can be read at any time."""
+        del names
+        return {}
+
+    def unfinished(self) -> Iterator[UnfinishedUpload]:
+        """Yield nothing: temporary files are swept by the writes that follow."""
+        return iter(())
+
+    def discard(self, upload: UnfinishedUpload) -> None:
+        """Do nothing, for there is none."""
+        del upload
 
     def _find_folder(self, name: str) -> tuple[Folder, str]:
         """Return the open folder that ``name`` would be in, and its name there."""

@@ -7,7 +7,7 @@ create-only. A write is durable before it returns. Failures arrive as the errors
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -29,6 +29,19 @@ class ObjectHead:
     modified: datetime
     checksum_kind: str = ""
     checksum_value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedUpload:
+    """What somebody began to write and never completed or aborted. It is invisible and costs.
+
+    ``token`` is the store's own name of it; ``size`` is what it holds, 0 where that is unknown.
+    """
+
+    name: str
+    token: str
+    started: datetime
+    size: int = 0
 
 
 class Upload(Protocol):
@@ -71,8 +84,12 @@ class Store(Protocol):
         reads the object before drawing a conclusion.
         """
 
-    def upload(self, name: str) -> Upload:
-        """Begin a large object. The caller ends it by ``complete`` or ``abort``."""
+    def upload(self, name: str, *, is_cold: bool = False) -> Upload:
+        """Begin a large object. The caller ends it by ``complete`` or ``abort``.
+
+        ``is_cold`` writes it straight into the class for packs (R6), where a store has classes;
+        everything else, also what ``put`` writes, goes into the class for metadata.
+        """
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
         """Yield the objects whose names start with ``prefix``, in the order of their names.
@@ -82,6 +99,19 @@ class Store(Protocol):
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects; one that is gone already is no error."""
+
+    def archived(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Return those of these objects that need a retrieval before they can be read.
+
+        The value is the object's class, as the store names it; names that are not there are left
+        out. Reading such an object is a ``NotReadyError``.
+        """
+
+    def unfinished(self) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads below the root that were begun and neither completed nor aborted."""
+
+    def discard(self, upload: UnfinishedUpload) -> None:
+        """Abort an upload that ``unfinished`` has found; one that is gone is no error."""
 
 
 def check_name(name: str) -> None:

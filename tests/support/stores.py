@@ -7,12 +7,12 @@ without it, to all. Faults of the stored bytes are in ``damaged_stores``.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal, TypeVar
 
 from core.errors import ConflictError, StoreError
-from core.stores.store import ObjectHead, Store, Upload
+from core.stores.store import ObjectHead, Store, UnfinishedUpload, Upload
 
 Names = Callable[[str], bool]
 Kind = Literal["head", "get", "get_range", "put", "write", "complete", "abort", "list", "delete"]
@@ -61,14 +61,23 @@ class Wrapping:
     def put(self, name: str, data: bytes) -> ObjectHead:
         return self.inner.put(name, data)
 
-    def upload(self, name: str) -> Upload:
-        return WrappingUpload(self, name, self.inner.upload(name))
+    def upload(self, name: str, *, is_cold: bool = False) -> Upload:
+        return WrappingUpload(self, name, self.inner.upload(name, is_cold=is_cold))
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
         return self.inner.list(prefix)
 
     def delete(self, names: Sequence[str]) -> None:
         self.inner.delete(names)
+
+    def archived(self, names: Sequence[str]) -> Mapping[str, str]:
+        return self.inner.archived(names)
+
+    def unfinished(self) -> Iterator[UnfinishedUpload]:
+        return self.inner.unfinished()
+
+    def discard(self, upload: UnfinishedUpload) -> None:
+        self.inner.discard(upload)
 
     def write(self, name: str, upload: Upload, data: bytes) -> None:
         """Pass the next bytes of an upload on."""
@@ -277,9 +286,9 @@ class CrashingStore(Wrapping):
     def put(self, name: str, data: bytes) -> ObjectHead:
         return self._write("put", name, lambda: self.inner.put(name, data))
 
-    def upload(self, name: str) -> Upload:
+    def upload(self, name: str, *, is_cold: bool = False) -> Upload:
         self._check_power()
-        return super().upload(name)
+        return super().upload(name, is_cold=is_cold)
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
         self._check_power()
