@@ -20,7 +20,7 @@ def project_files() -> Iterator[Path]:
     """Yield every file of the project, in order, as paths below ``ROOT``."""
     for folder, folders, files in os.walk(ROOT):
         folders[:] = sorted(name for name in folders if name not in _MADE)
-        for name in sorted(files):
+        for name in sorted(set(files) - _MADE):  # In a worktree .git is a file.
             yield (Path(folder) / name).relative_to(ROOT)
 
 
