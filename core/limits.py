@@ -79,6 +79,21 @@ BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 # Finished sessions' working objects are kept so long for whoever asks what happened.
 SESSION_KEPT_DAYS = 30
 
+# A request to a store is tried so often and so long before it has failed. Ten tries come through
+# a store of which every second answer is bad, and two minutes through most of a vendor's hiccups;
+# a function that is called again goes on later anyway.
+STORE_TRIES_MAX = 10
+STORE_TRYING_SECONDS_MAX = 120
+# A wait before the next try is drawn from zero to twice the one before, from about a round trip up
+# to what lets a partition of S3 split.
+STORE_DELAY_SECONDS_MIN = 0.1
+STORE_DELAY_SECONDS_MAX = 20
+# Requests under way at once to one store in one process: more than all our threads together, so
+# that only a store that asks for less lowers it.
+STORE_CONCURRENCY_MAX = 64
+# A limit of bandwidth lets so much pass at once before it spreads: one second of it.
+BANDWIDTH_BURST_SECONDS = 1
+
 # DuckDB's memory, in bytes: what planning needs on ten million blobs, and what repack and
 # publish may add to the data path. A backup joins a tree with the point before: about a gigabyte
 # of rows for a million files, most of it spilled.
@@ -101,4 +116,6 @@ assert PACK_SIZE_MAX >= 4 * FRAME_STORED_SIZE_MAX
 assert BATCH_SIZE_MIN <= BATCH_SIZE_MAX
 assert BATCH_SIZE_MAX > BLOB_SIZE_MAX
 assert FETCH_BYTES_IN_FLIGHT_MAX >= BLOB_SIZE_MAX
+assert FETCH_THREADS + UPLOAD_PARTS_IN_FLIGHT_MAX <= STORE_CONCURRENCY_MAX
+assert STORE_DELAY_SECONDS_MIN < STORE_DELAY_SECONDS_MAX < STORE_TRYING_SECONDS_MAX
 assert 2 * SKIPPED_SIZE_MAX <= JSON_SIZE_MAX
