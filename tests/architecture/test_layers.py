@@ -16,6 +16,7 @@ MISTAKES = {
     "pure": ("core/plan/mistake.py", "import os"),
     "single-threaded": ("core/plan/mistake.py", "import threading"),
     "no-chance": ("core/plan/mistake.py", "import secrets"),
+    "due-is-pure": ("proxy/weekdays.py", "import time"),
     "stores-know-bytes": ("core/stores/mistake.py", "import core.model"),
     "no-screen": ("core/engine/mistake.py", "import rich"),
 }
