@@ -105,6 +105,9 @@ RESTORE_MEMORY_SIZE = 256 * MIB
 # Names: a path component that a common file system can hold, and a whole path.
 PATH_COMPONENT_SIZE_MAX = 255
 PATH_SIZE_MAX = 65_536
+# Amazon's and Azure's names of objects have at most 1,024 bytes and characters; ours have less than
+# half below the prefix.
+PREFIX_SIZE_MAX = 512
 
 ZSTD_LEVEL_DEFAULT = 3
 

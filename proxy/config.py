@@ -5,7 +5,7 @@ repeated.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,23 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.errors import InputError, NotFoundError
-from proxy.problems import Location, describe_problems, key_path, problem
+from proxy.fields import parse_name
+from proxy.problems import Location, describe_problems, key_path
 from proxy.rules import check_jobs, check_repositories
+from proxy.shape_rules import check_shapes
+from proxy.store_rules import check_stores
+from proxy.store_table import StoreTable
 from proxy.suggestion import suggest
-from proxy.tables import JobTable, RepositoryTable, TopTable, parse_name
+from proxy.tables import JobTable, RepositoryTable, TopTable
 
-Table = TypeVar("Table", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
+# The sections of named tables.
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "stores": StoreTable,
+    "repositories": RepositoryTable,
+    "jobs": JobTable,
+}
 DEFAULT_PATH = Path("coldhaul.toml")
 # A configuration is written by hand; a larger file is another one.
 _SIZE_MAX = 1 << 20
@@ -31,6 +41,7 @@ class Config:
     """A valid configuration."""
 
     path: Path
+    stores: Mapping[str, StoreTable]
     repositories: Mapping[str, RepositoryTable]
     jobs: Mapping[str, JobTable]
 
@@ -42,7 +53,7 @@ class Config:
         """Return a job by its name, or raise ``NotFoundError``."""
         return self._pick("job", self.jobs, name)
 
-    def _pick(self, noun: str, tables: Mapping[str, Table], name: str) -> Table:
+    def _pick(self, noun: str, tables: Mapping[str, Model], name: str) -> Model:
         if name not in tables:
             hint = suggest(name, tables)
             raise NotFoundError(
@@ -56,17 +67,27 @@ def load_config(path: Path) -> Config:
     data = _read_toml(path)
     problems: list[str] = []
     _validate(TopTable, data, (), problems)
-    raw_repositories = _tables_of(data, "repositories")
-    raw_jobs = _tables_of(data, "jobs")
-    repositories = _validate_each(RepositoryTable, raw_repositories, "repositories", problems)
-    jobs = _validate_each(JobTable, raw_jobs, "jobs", problems)
-    problems += _check_runners(raw_repositories)
-    repository_values = _valid_values(RepositoryTable, raw_repositories)
-    problems += check_repositories(repository_values)
-    problems += check_jobs(_valid_values(JobTable, raw_jobs), repository_values)
+    raw = {section: _tables_of(data, section) for section in _SECTIONS}
+    stores = _validate_each(StoreTable, raw["stores"], "stores", problems)
+    repositories = _validate_each(RepositoryTable, raw["repositories"], "repositories", problems)
+    jobs = _validate_each(JobTable, raw["jobs"], "jobs", problems)
+    problems += _check_together(raw)
     if problems:
         raise _refusal(path, problems)
-    return Config(path=path, repositories=repositories, jobs=jobs)
+    return Config(path=path, stores=stores, repositories=repositories, jobs=jobs)
+
+
+def _check_together(raw: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Check what several keys say together, whatever else is wrong with them."""
+    values = {section: _valid_values(model, raw[section]) for section, model in _SECTIONS.items()}
+    stores, repositories = values["stores"], values["repositories"]
+    written = {
+        name: set(table if isinstance(table, dict) else ()) for name, table in raw["stores"].items()
+    }
+    yield from check_shapes(raw["repositories"])
+    yield from check_stores(repositories, stores, written)
+    yield from check_repositories(repositories, stores)
+    yield from check_jobs(values["jobs"], repositories)
 
 
 def _refusal(path: Path, problems: list[str]) -> InputError:
@@ -115,8 +136,8 @@ def _tables_of(data: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _validate_each(
-    model: type[Table], raw: Mapping[str, Any], section: str, problems: list[str]
-) -> dict[str, Table]:
+    model: type[Model], raw: Mapping[str, Any], section: str, problems: list[str]
+) -> dict[str, Model]:
     valid = {}
     for name, value in raw.items():
         _check_table_name(section, name, problems)
@@ -134,8 +155,8 @@ def _check_table_name(section: str, name: str, problems: list[str]) -> None:
 
 
 def _validate(
-    model: type[Table], value: object, where: Location, problems: list[str]
-) -> Table | None:
+    model: type[Model], value: object, where: Location, problems: list[str]
+) -> Model | None:
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -156,20 +177,3 @@ def _valid_values(model: type[BaseModel], raw: Mapping[str, Any]) -> dict[str, d
             with suppress(ValidationError):
                 values[key] = adapters[key].validate_python(table[key])
     return valid
-
-
-def _check_runners(repositories: Mapping[str, Any]) -> list[str]:
-    """Check on the raw tables that each has a proxy or a pool, whatever else is wrong."""
-    problems = []
-    for name, table in repositories.items():
-        if not isinstance(table, dict):
-            continue
-        if "proxy" in table and "proxy_pool" in table:
-            location = ("repositories", name, "proxy_pool")
-            what, hint = "there is a proxy as well", "keep one of proxy and proxy_pool"
-            problems.append(problem(location, table["proxy_pool"], what, hint))
-        elif "proxy" not in table and "proxy_pool" not in table:
-            where = key_path(("repositories", name))
-            hint = 'say which proxy works on it, as in proxy = "hq", or give a proxy_pool'
-            problems.append(f"{where}: it has neither proxy nor proxy_pool; {hint}")
-    return problems

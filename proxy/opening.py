@@ -4,22 +4,38 @@ What is declared is compared with what is stored: a configuration that believes 
 encrypted, or ages otherwise than it does, is refused before anything is done.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import InputError
 from core.model import Identity
 from core.sources.repository import Repository, open_repository
-from core.stores.folder import FolderStore
+from core.stores import opening
+from core.stores.store import Store
 from proxy.invocation import Invocation
-from proxy.location import relation
+from proxy.location import Place, folder_url, relation
 from proxy.secret import read_secret
+from proxy.store_settings import place_of, store_settings
 from proxy.tables import RepositoryTable
 
 
-def open_store(invocation: Invocation, name: str, *, create: bool = False) -> FolderStore:
+def open_store(invocation: Invocation, name: str, *, create: bool = False) -> Store:
     """Return the store of a repository; only ``create`` lets it make the folder."""
-    return FolderStore.open(invocation.config.repository(name).url, create=create)
+    config = invocation.config
+    table = config.repository(name)
+    _refuse_bucket(name, table)
+    return opening.open_store(table.url, store_settings(config, table), create=create)
+
+
+def _refuse_bucket(name: str, table: RepositoryTable) -> None:
+    if table.is_bucket:
+        raise InputError(
+            f'{name!r} is declared with kind = "bucket": it holds the objects of other tools, and '
+            "only a repository can be used here",
+            hint="A bucket is copied by a job that names it as its source; what was copied is in "
+            "the job's target.",
+        )
 
 
 def secret_source(name: str, table: RepositoryTable) -> Callable[[], str] | None:
@@ -51,7 +67,7 @@ def need_secret(invocation: Invocation, name: str) -> str:
 def open_named(invocation: Invocation, name: str) -> Repository:
     """Open a repository by its name in the configuration."""
     table = invocation.config.repository(name)
-    repository = open_repository(FolderStore.open(table.url), secret_source(name, table))
+    repository = open_repository(open_store(invocation, name), secret_source(name, table))
     _compare(invocation, name, table, repository.identity)
     return repository
 
@@ -83,19 +99,22 @@ def find_mismatches(name: str, table: RepositoryTable, identity: Identity) -> li
     return problems
 
 
-def refuse_overlap(invocation: Invocation, folder: Path, doing: str) -> None:
-    """Refuse a folder that holds, or lies in, the folder of any declared repository."""
+def refuse_overlap(invocation: Invocation, place: Path | Place, doing: str) -> None:
+    """Refuse a place that holds, or lies in, the place of any declared repository."""
+    if isinstance(place, Path):
+        place = Place(url=folder_url(Path(os.path.realpath(place))))
+    config = invocation.config
     problems = [
-        f"the folder of repository {name!r}, {table.folder}, {_PLACES[place]}"
-        for name, table in invocation.config.repositories.items()
-        if (place := relation(table.folder, folder))
+        f"repository {name!r}, {table.url}, {_LIES[lies]}"
+        for name, table in config.repositories.items()
+        if not table.is_bucket and (lies := relation(place_of(config, table), place))
     ]
     if problems:
         raise InputError(
-            f"cannot {doing} {folder}",
+            f"cannot {doing} {place.shown}",
             problems=problems,
-            hint="Choose a folder that shares nothing with a repository.",
+            hint="Choose a place that shares nothing with a repository.",
         )
 
 
-_PLACES = {"same": "is that folder", "inside": "lies inside it", "around": "is around it"}
+_LIES = {"same": "is there", "inside": "lies inside it", "around": "is around it"}

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from proxy.fields import OUR_ERROR
 from proxy.suggestion import suggest
-from proxy.tables import OUR_ERROR
 
 Location = Sequence[str | int]
 
@@ -19,9 +19,8 @@ _SECRET_WORDS = ("pass", "secret", "token", "credential", "key", "sas")
 _MISSING = {
     "version": "write: version = 1",
     "repositories": "declare one, beginning with a line as in [repositories.primary]",
-    "url": 'say where the repository is, as in url = "file:///srv/backups/primary"',
+    "url": 'say where it is, as in url = "file:///srv/backups/primary" or "s3://BUCKET/PREFIX"',
     "retention_type": 'write "snapshot-based" or "item-level"',
-    "retention": 'say how long restore points are kept, as in retention = "7 years"',
     "passphrase": 'say where the passphrase is, as in encryption.passphrase = "env:NAME"',
     "source": "name the repository to copy from",
     "target": "name the repository to copy to",
@@ -36,7 +35,7 @@ _WRONG_TYPE = {
     "model_type": ("it has to be a table", "begin it with a line as in [{path}]"),
 }
 # Keys that the design has and this release does not.
-_LATER = ("appliance", "class")
+_LATER = ("appliance",)
 
 
 def key_path(location: Location) -> str:

@@ -7,30 +7,41 @@ and raise nothing.
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import Any
 
-from proxy.location import relation, url_folder
+from proxy.location import relation
 from proxy.problems import key_path, problem
+from proxy.store_rules import Values, place_of
 from proxy.suggestion import suggest
-
-Values = Mapping[str, Any]
+from proxy.tables import Kind
 
 _OVERLAPS = {
-    "same": "it is the folder of repository {other!r} too",
-    "inside": "it lies inside the folder of repository {other!r}",
-    "around": "the folder of repository {other!r} lies inside it",
+    "same": "it is the {noun} of {kind} {other!r} too",
+    "inside": "it lies inside the {noun} of {kind} {other!r}",
+    "around": "the {noun} of {kind} {other!r} lies inside it",
 }
 
 
-def check_repositories(repositories: Mapping[str, Values]) -> Iterator[str]:
-    """Find repositories that are in each other's way."""
-    urls = {name: values["url"] for name, values in repositories.items() if "url" in values}
-    for (name, one), (other, two) in combinations(urls.items(), 2):
-        overlap = _OVERLAPS.get(relation(url_folder(two), url_folder(one)))
-        if overlap is not None:
-            what = overlap.format(other=name)
-            location = ("repositories", other, "url")
-            yield problem(location, two, what, "give each repository a folder of its own")
+def check_repositories(
+    repositories: Mapping[str, Values], stores: Mapping[str, Values]
+) -> Iterator[str]:
+    """Find repositories that are in each other's way. Buckets are only read, and may overlap."""
+    places = {
+        name: place_of(values, stores) for name, values in repositories.items() if "url" in values
+    }
+    for (name, one), (other, two) in combinations(places.items(), 2):
+        overlap = _OVERLAPS.get(relation(two, one))
+        if overlap is None or (is_bucket(repositories[name]) and is_bucket(repositories[other])):
+            continue
+        noun = "folder" if one.is_folder else "place"
+        kind = Kind.BUCKET if is_bucket(repositories[name]) else Kind.REPOSITORY
+        what = overlap.format(noun=noun, kind=kind, other=name)
+        location = ("repositories", other, "url")
+        yield problem(location, two.url, what, f"give each repository a {noun} of its own")
+
+
+def is_bucket(repository: Values) -> bool:
+    """Say whether it holds any tool's objects and not a repository of ours."""
+    return repository.get("kind") == Kind.BUCKET
 
 
 def check_jobs(jobs: Mapping[str, Values], repositories: Mapping[str, Values]) -> Iterator[str]:
@@ -62,6 +73,10 @@ def _check_pair(name: str, job: Values, repositories: Mapping[str, Values]) -> I
         yield problem(location, job["target"], "it is the source too", hint)
         return
     source, target = repositories.get(job["source"], {}), repositories.get(job["target"], {})
+    if is_bucket(target):
+        what = "it is a bucket of other tools' objects, and copies are only written to repositories"
+        hint = "name a repository; a bucket can be the source"
+        yield problem(location, job["target"], what, hint)
     for key, one, other in (
         ("proxy or proxy_pool", _runner(source), _runner(target)),
         ("retention_type", source.get("retention_type"), target.get("retention_type")),

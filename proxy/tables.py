@@ -1,54 +1,35 @@
 """The tables of ``coldhaul.toml``, as pydantic models: what a key may be, one key at a time.
 
-What several keys say together is checked in ``rules``. Nothing here reads anything.
+What several keys say together is checked in ``rules`` and ``store_rules``. Nothing here reads
+anything.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from core.errors import InputError
-from core.ids import is_job_id
 from core.model import RetentionType
-from proxy.location import parse_url, url_folder
+from proxy.fields import OUR_ERROR, Name, Table, one_of, parsed
+from proxy.location import parse_url
 from proxy.retention import Retention, parse_retention
 from proxy.schedule import Schedule, parse_schedule
 from proxy.secret import SecretReference, parse_secret_reference
 from proxy.suggestion import enumerate_names
 
-T = TypeVar("T")
-
 CONFIG_VERSION = 1
-# The type of the pydantic errors that carry a message and a hint of ours.
-OUR_ERROR = "coldhaul"
+
+_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
-def _text(parse: Callable[[str], T]) -> BeforeValidator:
-    """Make a validator of a parser of text."""
+class Kind(StrEnum):
+    """What is at a URL: a repository of ours, or any tool's objects, which are only read."""
 
-    def validate(value: object) -> T:
-        if not isinstance(value, str):
-            raise PydanticCustomError("string_type", "not text")
-        try:
-            return parse(value)
-        except InputError as error:
-            parts = {"message": error.message, "hint": error.hint}
-            raise PydanticCustomError(OUR_ERROR, "{message}", parts) from error
-
-    return BeforeValidator(validate)
-
-
-def parse_name(text: str) -> str:
-    """Check a name that a user gives to a repository, a job or a proxy."""
-    if not is_job_id(text):
-        raise InputError(
-            "it cannot be a name",
-            hint="use letters, digits, '_' and '-', at most 64, beginning with a letter or digit",
-        )
-    return text
+    REPOSITORY = "repository"
+    BUCKET = "bucket"
 
 
 def _parse_retention_type(text: str) -> RetentionType:
@@ -70,50 +51,55 @@ def _parse_version(value: object) -> object:
     return value
 
 
-Name = Annotated[str, _text(parse_name)]
+def _parse_class(text: str) -> str:
+    # Which classes there are depends on the vendor: see ``store_rules``.
+    if not _CLASS.fullmatch(text):
+        raise InputError(
+            "it cannot be the name of a class", hint="write one as in 'DEEP_ARCHIVE' or 'Archive'"
+        )
+    return text
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
-    )
-
-
-class EncryptionTable(_Table):
+class EncryptionTable(Table):
     """How a repository's keys are opened."""
 
-    passphrase: Annotated[SecretReference, _text(parse_secret_reference)]
+    passphrase: Annotated[SecretReference, parsed(parse_secret_reference)]
 
 
-class RepositoryTable(_Table):
-    """One repository: where it is, who works on it, how long it keeps what."""
+class RepositoryTable(Table):
+    """One repository or bucket: where it is, who works on it, how long it keeps what."""
 
-    url: Annotated[str, _text(parse_url)]
+    kind: Annotated[str, one_of(*Kind)] = Kind.REPOSITORY
+    url: Annotated[str, parsed(parse_url)]
+    store: Name | None = None
+    storage_class: Annotated[str, parsed(_parse_class)] = ""
+    metadata_class: Annotated[str, parsed(_parse_class)] = ""
     proxy: Name | None = None
     proxy_pool: Name | None = None
-    retention_type: Annotated[RetentionType, _text(_parse_retention_type)]
-    retention: Annotated[Retention, _text(parse_retention)]
+    retention_type: Annotated[RetentionType, parsed(_parse_retention_type)]
+    retention: Annotated[Retention, parsed(parse_retention)] | None = None
     encryption: EncryptionTable | None = None
 
     @property
-    def folder(self) -> Path:
-        """The folder of a ``file://`` repository."""
-        return url_folder(self.url)
+    def is_bucket(self) -> bool:
+        """Whether it holds any tool's objects and not a repository of ours."""
+        return self.kind == Kind.BUCKET
 
 
-class JobTable(_Table):
+class JobTable(Table):
     """One standing order."""
 
     source: Name
     target: Name
-    schedule: Annotated[Schedule, _text(parse_schedule)]
+    schedule: Annotated[Schedule, parsed(parse_schedule)]
     allow_damaged: bool = False
     fallback: bool = False
 
 
-class TopTable(_Table):
-    """The whole file; the tables below ``repositories`` and ``jobs`` are validated one by one."""
+class TopTable(Table):
+    """The whole file; the tables below its sections are validated one by one."""
 
     version: Annotated[Literal[1], BeforeValidator(_parse_version)]
     repositories: Annotated[dict[str, Any], Field(min_length=1)]
+    stores: dict[str, Any] = Field(default_factory=dict)
     jobs: dict[str, Any] = Field(default_factory=dict)

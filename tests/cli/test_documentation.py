@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from proxy import cli, exits
+from proxy.fields import Table
+from proxy.store_table import StoreTable
+from proxy.tables import JobTable, RepositoryTable
 from tests.cli.place import ROOT, Place
 
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text()
@@ -45,6 +48,11 @@ def test_every_command_has_its_heading(place: Place) -> None:
 )
 def test_every_exit_code_is_explained(code: int) -> None:
     assert re.search(rf"^\| (\d+, )*{code}(, \d+)* \|", DOCUMENT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("table", [StoreTable, RepositoryTable, JobTable])
+def test_every_key_of_the_configuration_is_described(table: type[Table]) -> None:
+    assert table.model_fields.keys() <= WORDS
 
 
 def answers(place: Place) -> Iterator[dict[str, Any]]:

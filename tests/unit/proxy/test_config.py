@@ -33,6 +33,13 @@ schedule = "daily 22:00"
 
 PRIMARY = '[repositories.primary]\nurl = "file:///srv/backups/primary"\nproxy = "hq"\n'
 OTHER_JOB = '\n[jobs.other]\nsource = "primary"\ntarget = "vault"\nschedule = "immediate"\n'
+STORES = """
+[stores.cloud]
+endpoint = "https://s3.example.com"
+
+[stores.account]
+endpoint = "https://me.blob.core.windows.net"
+"""
 THIRD = """
 [repositories.third]
 url = "file:///srv/third"
@@ -58,7 +65,8 @@ def problems_of(folder: Path, text: str) -> list[str]:
 def test_the_example_of_the_documentation_is_valid(tmp_path: Path) -> None:
     config = load_text(tmp_path, GOOD)
     vault = config.repository("vault")
-    assert vault.folder == Path("/srv/vault")
+    assert vault.url == "file:///srv/vault"
+    assert not vault.is_bucket
     assert vault.retention_type is RetentionType.SNAPSHOT_BASED
     assert str(vault.retention) == "7 years"
     assert vault.encryption is not None
@@ -89,10 +97,15 @@ ONE_PROBLEM = [
      'retention_type = "item-level"\nretention = "1 year"\n[repositories.primary]',
      ['repositories."my repo"', "cannot be a name", "letters, digits"]),
     ('url = "file:///srv/vault"\n', "", ["repositories.vault.url: it is missing", "file:///"]),
-    ("file:///srv/vault", "s3://bucket/p", ['url = "s3://bucket/p"', "later release", "file:///"]),
-    ("file:///srv/vault", "az://c/p", ['url = "az://c/p"', "later release", "file:///"]),
+    ("file:///srv/vault", "az://copies/p",
+     ['url = "az://copies/p"', "which account", "[stores.NAME]", "blob.core.windows.net"]),
+    ("file:///srv/vault", "s3://Bucket/p", ['url = "s3://Bucket/p"', "cannot be the name"]),
+    ("file:///srv/vault", "ftp://srv/p", ['url = "ftp://srv/p"', "not a kind of store", "s3://"]),
     ("file:///srv/vault", "/srv/vault", ['url = "/srv/vault"', "not a URL", "file:///"]),
-    ("file:///srv/vault", "s3://id:hunter2@b/p", ["url = (hidden)", "later release"]),
+    ("file:///srv/vault", "s3://id:hunter2@b/p",
+     ["url = (hidden)", "before the first slash", "[stores.NAME]"]),
+    ("file:///srv/vault", "az://copies?sig=hunter2", ["url = (hidden)", "'?'", "CONTAINER/PREFIX"]),
+    ("file:///srv/vault", "az://copies/p?sig=hunter2", ["url = (hidden)", "without a query"]),
     ('"file:///srv/vault"', "7", ["repositories.vault.url = 7", "has to be text", "quotes"]),
     ('proxy = "hq"\nretention_type = "snapshot-based"\nretention = "7',
      'retention_type = "snapshot-based"\nretention = "7',
@@ -152,6 +165,51 @@ ONE_PROBLEM = [
     (GOOD[-1:], THIRD + OTHER_JOB.replace('"vault"', '"third"').replace('"primary"', '"vault"'),
      ['jobs.nightly.target = "vault"', "source of job 'other'", "copied on"]),
 ]  # fmt: skip
+
+
+CLOUDS = GOOD.replace("file:///srv/backups/primary", "s3://backups/primary") + STORES
+# The same for a configuration with stores; primary is in Amazon S3, vault in a folder.
+ONE_PROBLEM_OF_STORES = [
+    ('"s3://backups/primary"', '"s3://backups/primary"\nstore = "cluod"',
+     ['repositories.primary.store = "cluod"', "no such store", "did you mean 'cloud'?"]),
+    ('"file:///srv/vault"', '"file:///srv/vault"\nstore = "cloud"',
+     ['repositories.vault.store = "cloud"', "a folder is in no store", "remove it"]),
+    ('"file:///srv/vault"', '"file:///srv/vault"\nstorage_class = "STANDARD"',
+     ['repositories.vault.storage_class = "STANDARD"', "no classes", "remove it"]),
+    ('"s3://backups/primary"', '"s3://backups/primary"\nkind = "buckit"',
+     ['repositories.primary.kind = "buckit"', "'repository' or 'bucket'"]),
+    ('proxy = "hq"\nretention_type = "snapshot-based"\nretention = "1 year"',
+     'proxy = "hq"\nretention_type = "snapshot-based"\nretention = "1 year"\nkind = "bucket"',
+     ['repositories.primary.retention = "1 year"', "ever deleted from a bucket", "remove it"]),
+    ('"file:///srv/vault"', '"s3://backups/primary/inner"',
+     ["repositories.vault.url", "inside the place of repository 'primary'", "of its own"]),
+    ('"https://s3.example.com"', '"https://id:hunter2@s3.example.com"',
+     ["stores.cloud.endpoint = (hidden)", "must not carry", "'@'"]),
+    ("[stores.cloud]", "[stores.cloud]\nregoin = 1",
+     ["stores.cloud.regoin = 1", "did you mean 'region'?"]),
+    ("[stores.cloud]", '[stores.cloud]\naccount_key = "hunter2"',
+     ["stores.cloud.account_key = (hidden)", "not a reference", "env:NAME"]),
+    ("[stores.cloud]", '[stores.cloud]\nread_bandwidth = "fast"',
+     ['stores.cloud.read_bandwidth = "fast"', "not a bandwidth", "'50 MB/s'"]),
+    ("[stores.cloud]", '[stores."my cloud"]', ['stores."my cloud"', "cannot be a name"]),
+    (STORES, "\n[stores]\ncloud = 3\n", ["stores.cloud = 3", "[stores.cloud]"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "said"), ONE_PROBLEM_OF_STORES)
+def test_a_problem_of_a_store_is_reported_alike(
+    tmp_path: Path, old: str, new: str, said: list[str]
+) -> None:
+    assert old in CLOUDS
+    problems = problems_of(tmp_path, CLOUDS.replace(old, new, 1))
+    assert len(problems) == 1
+    for words in said:
+        assert words in problems[0]
+    assert "hunter" not in problems[0]
+
+
+def test_a_store_that_nobody_uses_is_fine(tmp_path: Path) -> None:
+    assert set(load_text(tmp_path, CLOUDS).stores) == {"cloud", "account"}
 
 
 @pytest.mark.parametrize(("old", "new", "said"), ONE_PROBLEM)

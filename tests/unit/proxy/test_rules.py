@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from core.model import RetentionType
-from proxy.rules import Values, check_jobs, check_repositories
+from proxy.rules import check_jobs, check_repositories
+from proxy.store_rules import Values
 
 SNAPSHOT, ITEM = RetentionType.SNAPSHOT_BASED, RetentionType.ITEM_LEVEL
 
@@ -55,5 +56,36 @@ def test_what_is_unknown_is_not_judged() -> None:
 def test_each_pair_of_folders_that_overlaps_is_named(tmp_path: Path) -> None:
     urls = {"a": tmp_path / "x", "b": tmp_path / "x" / "y", "c": tmp_path / "z"}
     values = {name: repository(url=folder.as_uri()) for name, folder in urls.items()}
-    (problem,) = check_repositories(values)
+    (problem,) = check_repositories(values, {})
     assert problem.startswith("repositories.b.url")
+
+
+def test_places_in_clouds_may_not_overlap_either() -> None:
+    stores = {"one": {"endpoint": "https://a.example"}, "two": {"endpoint": "https://b.example"}}
+    values = {
+        "a": repository(url="s3://bucket/x", store="one"),
+        "b": repository(url="s3://bucket/x/y", store="one"),
+        "c": repository(url="s3://bucket/x", store="two"),
+    }
+    (problem,) = check_repositories(values, stores)
+    assert problem.startswith("repositories.b.url")
+    assert "inside the place of repository 'a'" in problem
+
+
+def test_buckets_may_overlap_each_other_but_no_repository() -> None:
+    values = {
+        "all": repository(url="s3://bucket", kind="bucket"),
+        "some": repository(url="s3://bucket/x", kind="bucket"),
+    }
+    assert list(check_repositories(values, {})) == []
+    values["vault"] = repository(url="s3://bucket/y")
+    (problem,) = check_repositories(values, {})
+    assert "inside the place of bucket 'all'" in problem
+
+
+def test_a_bucket_is_copied_from_and_never_to() -> None:
+    repositories = {"a": repository(kind="bucket"), "b": repository()}
+    assert list(check_jobs({"j": job("a", "b")}, repositories)) == []
+    (problem,) = check_jobs({"j": job("b", "a")}, repositories)
+    assert problem.startswith("jobs.j.target")
+    assert "bucket" in problem

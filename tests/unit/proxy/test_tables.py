@@ -3,8 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from core.errors import InputError
-from proxy.tables import JobTable, RepositoryTable, parse_name
+from proxy.tables import JobTable, RepositoryTable
 
 REPOSITORY = {
     "url": "file:///srv/vault",
@@ -14,10 +13,21 @@ REPOSITORY = {
 }
 
 
-def test_a_repository_knows_its_folder() -> None:
+def test_a_repository_has_no_store_and_no_classes_unless_said() -> None:
     table = RepositoryTable.model_validate(REPOSITORY)
-    assert str(table.folder) == "/srv/vault"
+    assert (table.store, table.storage_class, table.metadata_class) == (None, "", "")
     assert table.encryption is None
+    assert not table.is_bucket
+
+
+def test_a_bucket_is_told_from_a_repository() -> None:
+    assert RepositoryTable.model_validate({**REPOSITORY, "kind": "bucket"}).is_bucket
+
+
+@pytest.mark.parametrize("text", ["", "DEEP ARCHIVE", "-", "x" * 65, "Ärchive"])
+def test_what_cannot_be_a_class_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        RepositoryTable.model_validate({**REPOSITORY, "storage_class": text})
 
 
 def test_a_table_cannot_be_changed() -> None:
@@ -30,14 +40,3 @@ def test_no_value_is_bent_into_its_type() -> None:
     job = {"source": "a", "target": "b", "schedule": "immediate", "fallback": 1}
     with pytest.raises(ValidationError):
         JobTable.model_validate(job)
-
-
-@pytest.mark.parametrize("name", ["a", "A-1_b", "0", "x" * 64])
-def test_a_name_is_letters_digits_and_dashes(name: str) -> None:
-    assert parse_name(name) == name
-
-
-@pytest.mark.parametrize("name", ["", "-a", "_a", "a b", "a/b", "ü", "x" * 65, "a\n"])
-def test_anything_else_is_no_name(name: str) -> None:
-    with pytest.raises(InputError, match="cannot be a name"):
-        parse_name(name)

@@ -1,0 +1,67 @@
+"""What the keys of ``coldhaul.toml`` are made of: texts that a parser of ours has accepted.
+
+A parser refuses with an ``InputError``; its message and hint become a line of the report.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
+
+from core.errors import InputError
+from core.ids import is_job_id
+from proxy.suggestion import enumerate_names
+
+T = TypeVar("T")
+
+# The type of the pydantic errors that carry a message and a hint of ours.
+OUR_ERROR = "coldhaul"
+
+
+def parsed(parse: Callable[[str], T]) -> BeforeValidator:
+    """Make a validator of a parser of text."""
+
+    def validate(value: object) -> T:
+        if not isinstance(value, str):
+            raise PydanticCustomError("string_type", "not text")
+        try:
+            return parse(value)
+        except InputError as error:
+            parts = {"message": error.message, "hint": error.hint}
+            raise PydanticCustomError(OUR_ERROR, "{message}", parts) from error
+
+    return BeforeValidator(validate)
+
+
+def one_of(*choices: str) -> BeforeValidator:
+    """Make a validator that accepts these texts and no other."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            known = enumerate_names(map(str, choices), "or")
+            raise InputError("it is not one of those known here", hint=f"write {known}")
+        return text
+
+    return parsed(parse)
+
+
+def parse_name(text: str) -> str:
+    """Check a name that a user gives to a repository, a store, a job or a proxy."""
+    if not is_job_id(text):
+        raise InputError(
+            "it cannot be a name",
+            hint="use letters, digits, '_' and '-', at most 64, beginning with a letter or digit",
+        )
+    return text
+
+
+Name = Annotated[str, parsed(parse_name)]
+
+
+class Table(BaseModel):
+    """A table whose every key is known, and whose values are not bent into their types."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
+    )
