@@ -58,6 +58,14 @@ class SessionOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BegunSession:
+    """A claimed session that has no end yet. ``is_own``: nobody else had claimed its point."""
+
+    session: CopySession
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
     """What a run would do: the point it would take (None: nothing) and its new layer's rows."""
 
@@ -142,6 +150,19 @@ def run_job(
     backfill: PointId | None = None,
 ) -> SessionOutcome | None:
     """Run a job once: claim its point, or join whoever has claimed it; None: nothing to do."""
+    begun = begin_session(target, source, definition, runner.clock, backfill=backfill)
+    return None if begun is None else run_session(begun.session, runner)
+
+
+def begin_session(
+    target: Repository,
+    source: Repository,
+    definition: JobDefinition,
+    clock: Clock,
+    *,
+    backfill: PointId | None = None,
+) -> BegunSession | None:
+    """Claim the point that a job copies now, or find who has; None: there is nothing to do."""
     if not definition.is_enabled:
         raise NotReadyError(
             f"the job {definition.job_id} is disabled",
@@ -152,13 +173,14 @@ def run_job(
             f"the job {definition.job_id} copies repository {definition.source_id}; the source "
             f"in the configuration is {source.identity.id}"
         )
-    sweep_sessions(target, runner.clock)
+    sweep_sessions(target, clock)
     point = next_point(target, source, definition, backfill)
     if point is None:
         return None
-    claim = claim_point(target, definition, point, runner.clock)
+    own_id = ids.new_session_id()
+    claim = claim_point(target, definition, point, clock, own_id)
     session = CopySession(target=target, source=source, claim=claim, definition=definition)
-    return run_session(session, runner)
+    return BegunSession(session=session, is_own=claim.session_id == own_id)
 
 
 def run_session(session: CopySession, runner: Runner) -> SessionOutcome:

@@ -42,17 +42,23 @@ class CopySession:
 
 
 def claim_point(
-    target: Repository, definition: JobDefinition, point: PointId, clock: Clock
+    target: Repository,
+    definition: JobDefinition,
+    point: PointId,
+    clock: Clock,
+    session_id: SessionId | None = None,
 ) -> Claim:
     """Return the claim of the session that copies ``point``: an existing one, or ours.
 
-    The number grows only after a void, so a job publishes a point once however many runs there
-    are. The open session's marker repeats the claim; a joiner makes it if it is missing.
+    Ours has ``session_id`` (None: a new one), by which a caller can tell. The number grows only
+    after a void, so a job publishes a point once however many runs there are. The open session's
+    marker repeats the claim; a joiner makes it if it is missing.
     """
     ordinal = 0
+    own_id = session_id or ids.new_session_id()
     while True:
         name = names.claim(definition.job_id, point, ordinal)
-        claim = target.adopt_value(name, _new_claim(definition, point, ordinal, clock))
+        claim = target.adopt_value(name, _new_claim(definition, point, ordinal, clock, own_id))
         _check_claim(claim, name)
         standing = record_size(target.store, claim.record_name)
         if standing == 0:
@@ -72,8 +78,9 @@ def _check_claim(claim: Claim, name: str) -> None:
         raise IntegrityError(f"{name} holds another claim than its name says")
 
 
-def _new_claim(definition: JobDefinition, point: PointId, ordinal: int, clock: Clock) -> Claim:
-    session_id = ids.new_session_id()
+def _new_claim(
+    definition: JobDefinition, point: PointId, ordinal: int, clock: Clock, session_id: SessionId
+) -> Claim:
     time, _ = ids.parse_point_id(point)
     return Claim(
         session_id=session_id,

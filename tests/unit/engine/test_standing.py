@@ -1,0 +1,94 @@
+"""What a job did last and left open, as the target alone tells it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from core.engine.history import abandon_session, resume_session, stop_session
+from core.engine.jobs import enable_job
+from core.engine.run import begin_session, run_session
+from core.engine.runner import Runner
+from core.engine.session import system_clock
+from core.engine.standing import NEVER, last_begun, last_claimed, open_sessions
+from core.ids import JobId
+from core.model import SessionStatus
+from tests.support.copies import JOB, Pair, back_up, make_pair
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    pair = make_pair(tmp_path)
+    back_up(pair.source, {b"a": b"1", b"b": b"2"})
+    return pair
+
+
+def test_what_was_never_created_never_ran(pair: Pair) -> None:
+    assert last_begun(pair.target, JobId("other")) == NEVER
+    assert last_claimed(pair.target, JobId("other")) is None
+
+
+def test_a_job_that_was_created_has_missed_nothing_before(pair: Pair) -> None:
+    created = last_begun(pair.target, JOB)
+    assert timedelta(0) <= datetime.now(UTC) - created < timedelta(minutes=1)
+    assert last_claimed(pair.target, JOB) is None
+
+
+def test_a_claim_and_a_changed_definition_are_begins(pair: Pair) -> None:
+    created = last_begun(pair.target, JOB)
+    pair.session()
+    claimed = last_begun(pair.target, JOB)
+    assert claimed > created
+    assert last_claimed(pair.target, JOB) == claimed
+    enable_job(pair.target, JOB, is_enabled=True)
+    assert last_begun(pair.target, JOB) > claimed
+    assert last_claimed(pair.target, JOB) == claimed
+
+
+def test_a_claimed_session_is_open_until_it_is_published(pair: Pair) -> None:
+    session = pair.session()
+    (found,) = open_sessions(pair.target, pair.definition)
+    assert (found.claim, found.is_stopped, found.was_left) == (session.claim, False, False)
+    run_session(session, Runner(workers=1))
+    assert open_sessions(pair.target, pair.definition) == []
+
+
+def test_a_session_that_was_given_up_is_not_open(pair: Pair) -> None:
+    abandon_session(pair.target, pair.session().claim, "no longer wanted")
+    assert open_sessions(pair.target, pair.definition) == []
+
+
+def test_an_older_one_than_what_was_published_is_left_to_its_operator(pair: Pair) -> None:
+    pair.session()
+    back_up(pair.source, {b"c": b"3"})
+    assert pair.copy() is not None
+    assert open_sessions(pair.target, pair.definition) == []
+
+
+def test_every_write_changes_the_trace_and_a_stopped_run_leaves_its_session(pair: Pair) -> None:
+    session = pair.session()
+    (claimed,) = open_sessions(pair.target, pair.definition)
+    (again,) = open_sessions(pair.target, pair.definition)
+    assert claimed.trace == again.trace
+    outcome = run_session(session, Runner(workers=1, stop=lambda: True))
+    assert outcome.status is SessionStatus.STOPPED
+    (left,) = open_sessions(pair.target, pair.definition)
+    assert left.was_left
+    assert left.trace != claimed.trace
+
+
+def test_an_order_to_stop_is_seen_until_it_is_lifted(pair: Pair) -> None:
+    claim = pair.session().claim
+    stop_session(pair.target, claim)
+    assert [each.is_stopped for each in open_sessions(pair.target, pair.definition)] == [True]
+    resume_session(pair.target, claim)
+    assert [each.is_stopped for each in open_sessions(pair.target, pair.definition)] == [False]
+
+
+def test_who_begins_a_session_knows_whether_it_is_its_own(pair: Pair) -> None:
+    first = begin_session(pair.target, pair.source, pair.definition, system_clock)
+    second = begin_session(pair.target, pair.source, pair.definition, system_clock)
+    assert first is not None
+    assert second is not None
+    assert (first.is_own, second.is_own) == (True, False)
+    assert first.session.claim == second.session.claim
