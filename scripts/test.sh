@@ -5,14 +5,17 @@ set -u
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
-# Tests prove with the zstd command that our packs need none of our code to be read.
-if ! command -v zstd >/dev/null 2>&1; then
-    if ! { may_install && install_packages zstd && command -v zstd >/dev/null 2>&1; }; then
-        echo "test: the tests need the zstd command. Install it, then run make again:" >&2
-        echo "test:     $(install_command zstd)" >&2
-        exit 1
-    fi
+# Tests prove with the zstd command that our packs need none of our code to be read, and with
+# restic that another tool's repository is whole after its way through an archive.
+lacking() { for name in zstd restic; do command -v "$name" >/dev/null 2>&1 || echo "$name"; done; }
+
+# shellcheck disable=SC2046  # A list of packages that are called like their commands.
+if [ -n "$(lacking)" ] && ! { may_install && install_packages $(lacking) && [ -z "$(lacking)" ]; }; then
+    echo "test: the tests need more commands. Install them, then run make test again:" >&2
+    echo "test:     $(install_command $(lacking))" >&2
+    exit 1
 fi
+sh scripts/emulators.sh || exit 1
 
 sh scripts/check.sh
 checked=$?

@@ -4,6 +4,8 @@ import os
 
 from hypothesis import settings
 
+pytest_plugins = ["tests.emulators.plugin"]
+
 # Real parts, disks among them, take the time they take: no example has a deadline. The CI judges
 # a change and nothing else, so there the examples are the same at every run.
 settings.register_profile("dev", deadline=None)

@@ -10,7 +10,7 @@ PACKAGES = ("core", "proxy")
 
 # Made by tools, never by hand; .gitignore lists them too.
 _MADE = {
-    ".bench", ".demo", ".git", ".hypothesis", ".import_linter_cache", ".mypy_cache",
+    ".bench", ".demo", ".emulators", ".git", ".hypothesis", ".import_linter_cache", ".mypy_cache",
     ".pytest_cache", ".ruff_cache", ".venv", "__pycache__", "build", "dist",
 }  # fmt: skip
 _BINARY = {".pack", ".parquet", ".png", ".svg", ".zst", ".bin", ".gz"}

@@ -1,0 +1,138 @@
+"""What a test sees of an emulator: an endpoint, settings for a store, a place of its own."""
+
+import os
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from core.stores.address import parse_address
+from core.stores.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
+
+# The vendors' libraries take a second to import, and every test run imports this module: they are
+# imported where a client is made.
+
+AZURE_KEY_VARIABLE = "COLDHAUL_TEST_AZURE_KEY"
+# Enough for a page of a listing, and what one request deletes.
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReference:
+    """Fetches an account's key from an environment variable; can be pickled, unlike a lambda."""
+
+    variable: str = AZURE_KEY_VARIABLE
+
+    def __call__(self) -> str:
+        """Return the key."""
+        return os.environ[self.variable]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Service:
+    """An S3 endpoint. ``root`` is the bucket and prefix that was given, "" with an emulator."""
+
+    settings: StoreSettings
+    root: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """Where it answers."""
+        return self.settings.endpoint
+
+    def client(self) -> Any:  # noqa: ANN401  # boto3 makes its classes as it runs.
+        """Return a client of Amazon's own library, to look behind a store's back."""
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.Session(profile_name=self.settings.profile or None)
+        return session.client(
+            "s3",
+            region_name=self.settings.region or None,
+            endpoint_url=self.settings.endpoint or None,
+            config=Config(s3={"addressing_style": "path" if self.settings.endpoint else "auto"}),
+        )
+
+    def new_url(self) -> str:
+        """Return the URL of a place that nobody else uses: a new bucket, or a prefix of one."""
+        name = f"coldhaul-{secrets.token_hex(8)}"
+        if self.root:
+            return f"{self.root}/{name}"
+        self.client().create_bucket(Bucket=name)
+        return f"s3://{name}"
+
+    def behind(self, endpoint: str) -> "S3Service":
+        """Return the same service as it is seen through a proxy at another endpoint."""
+        return replace(self, settings=replace(self.settings, endpoint=endpoint))
+
+    def clear(self, url: str) -> None:
+        """Delete everything below a URL, unfinished uploads as well."""
+        address, client = parse_address(url), self.client()
+        prefix = f"{address.prefix}/" if address.prefix else ""
+        where = {"Bucket": address.container, "Prefix": prefix}
+        for page in client.get_paginator("list_object_versions").paginate(**where):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            for start in range(0, len(found), _PAGE):
+                keys = [
+                    {"Key": each["Key"], "VersionId": each["VersionId"]}
+                    for each in found[start : start + _PAGE]
+                ]
+                client.delete_objects(Bucket=address.container, Delete={"Objects": keys})
+        for page in client.get_paginator("list_multipart_uploads").paginate(**where):
+            for upload in page.get("Uploads", []):
+                client.abort_multipart_upload(
+                    Bucket=address.container, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureService:
+    """A blob endpoint with its account. ``root`` is the container and prefix that was given."""
+
+    settings: StoreSettings
+    account: str = ""
+    root: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """Where it answers; with an emulator the account is the first part of the path."""
+        return self.settings.endpoint
+
+    def client(self) -> "BlobServiceClient":
+        """Return a client of Azure's own library, to look behind a store's back."""
+        from azure.core.credentials import AzureNamedKeyCredential
+        from azure.identity import DefaultAzureCredential
+        from azure.storage.blob import BlobServiceClient
+
+        key = self.settings.account_key
+        named = AzureNamedKeyCredential(self.account, key()) if key else None
+        return BlobServiceClient(
+            self.settings.endpoint,
+            credential=named or DefaultAzureCredential(),
+            connection_verify=self.settings.ca_bundle or True,
+        )
+
+    def new_url(self) -> str:
+        """Return the URL of a place that nobody else uses: a new container, or a prefix of one."""
+        name = f"coldhaul-{secrets.token_hex(8)}"
+        if self.root:
+            return f"{self.root}/{name}"
+        with self.client() as client:
+            client.create_container(name)
+        return f"az://{name}"
+
+    def behind(self, endpoint: str) -> "AzureService":
+        """Return the same service as it is seen through a proxy at another endpoint."""
+        settings = replace(self.settings, endpoint=f"{endpoint}/{self.account}")
+        return replace(self, settings=settings)
+
+    def clear(self, url: str) -> None:
+        """Delete everything below a URL."""
+        address = parse_address(url)
+        prefix = f"{address.prefix}/" if address.prefix else ""
+        with self.client() as client:
+            container = client.get_container_client(address.container)
+            for name in list(container.list_blob_names(name_starts_with=prefix)):
+                container.delete_blob(name)
