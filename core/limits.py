@@ -79,6 +79,11 @@ BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 # Finished sessions' working objects are kept so long for whoever asks what happened.
 SESSION_KEPT_DAYS = 30
 
+# An upload that was never ended is worth a warning once no pack can take so long (at 100 kB/s one
+# takes an hour and a half), and is given up once a machine that slept over a weekend's day is back.
+UNFINISHED_UPLOAD_OLD_DAYS = 1
+UNFINISHED_UPLOAD_KEPT_DAYS = 2
+
 # A request to a store is tried so often and so long before it has failed. Ten tries come through
 # a store of which every second answer is bad, and two minutes through most of a vendor's hiccups;
 # a function that is called again goes on later anyway.
@@ -111,6 +116,7 @@ PREFIX_SIZE_MAX = 512
 
 ZSTD_LEVEL_DEFAULT = 3
 
+assert UNFINISHED_UPLOAD_OLD_DAYS <= UNFINISHED_UPLOAD_KEPT_DAYS
 assert FRAME_SIZE_TARGET <= FRAME_SIZE_MAX
 assert BLOB_SIZE_MAX <= FRAME_SIZE_MAX
 assert PACK_BLOBS_MAX * TABLE_OF_CONTENTS_ENTRY_SIZE + KIB <= TABLE_OF_CONTENTS_SIZE_MAX

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.engine.probe import Probe
+from core.engine.uploads import find_old_uploads
 from core.errors import ColdhaulError, InputError, NotFoundError
 from core.format import names
+from core.limits import UNFINISHED_UPLOAD_KEPT_DAYS
 from core.model import Identity
 from core.sources.repository import (
     list_keyset_versions,
@@ -58,6 +60,7 @@ def check_repository(store: Store, secret: str | None, now: datetime) -> tuple[F
         "texts": lambda: _check_texts(store),
         "open sessions": lambda: _check_open_sessions(store, now),
         "damage": lambda: _check_damage(store),
+        "unfinished uploads": lambda: _check_uploads(store, now),
     }
     findings = [_describe(identity)]
     for what, check in checks.items():
@@ -201,6 +204,22 @@ def _check_damage(store: Store) -> Iterator[Finding]:
     yield _ok("damage", "none is listed")
 
 
+def _check_uploads(store: Store, now: datetime) -> Iterator[Finding]:
+    old = find_old_uploads(store, lambda: now)
+    if old:
+        size = sum(upload.size for upload in old)
+        yield Finding(
+            level=Level.WARNING,
+            what="unfinished uploads",
+            detail=f"{len(old)} were begun more than a day ago and never ended, of {size} bytes "
+            f"or more: {_shown([upload.name for upload in old])}",
+            hint="They are invisible and cost as much as objects. The next run of a job and "
+            f"'coldhaul verify' give those up that are {UNFINISHED_UPLOAD_KEPT_DAYS} days old.",
+        )
+        return
+    yield _ok("unfinished uploads", "none is old")
+
+
 def _check_permissions(store: Store) -> Iterator[Finding]:
     """Try each thing that a repository's store has to allow; stop where nothing can follow."""
     probe = Probe(store)
@@ -211,6 +230,7 @@ def _check_permissions(store: Store) -> Iterator[Finding]:
     yield _try("permission to read", probe.read)
     yield _try("permission to list", probe.find)
     yield _try("create-only writes", probe.write_again)
+    yield _try("create-only uploads", probe.upload_again)
     yield _try("permission to delete", probe.delete)
 
 

@@ -55,8 +55,27 @@ class Probe:
         except ConflictError:
             self.read()
             return
-        raise StoreError(
-            f"{self._store.url} ignores that a write is create-only: a second one was accepted",
+        raise self._ignored("write")
+
+    def upload_again(self) -> None:
+        """Try to create the object a second time as packs are written, which must be refused too.
+
+        Some stores keep the promise for a single request and not for an upload in parts.
+        """
+        upload = self._store.upload(self.name)
+        try:
+            upload.write(_SECOND)
+            upload.complete()
+        except ConflictError:
+            self.read()
+            return
+        finally:
+            upload.abort()
+        raise self._ignored("large upload")
+
+    def _ignored(self, what: str) -> StoreError:
+        return StoreError(
+            f"{self._store.url} ignores that a {what} is create-only: a second one was accepted",
             hint="Two sessions could overwrite each other's work, so no repository can be created "
             "here. An existing one can still be the source of a copy.",
         )
@@ -76,6 +95,7 @@ def try_store(store: Store) -> None:
         probe.read()
         probe.find()
         probe.write_again()
+        probe.upload_again()
     finally:
         probe.delete()
 

@@ -30,6 +30,7 @@ from core.engine.session import (
     void_session,
 )
 from core.engine.state import Attempt, Plan, Report, Transfer
+from core.engine.uploads import sweep_uploads
 from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, NotReadyError
 from core.format import names
 from core.ids import PointId, SessionId
@@ -219,6 +220,7 @@ class _Run:
         session = self._session
         self._log.note(f"session {session.id} copies {session.claim.source_point}")
         self._log.note(f"runner: {RUNNER}, because {RUNNER_REASON}")
+        self._sweep_uploads()
         if not self._has_record():
             open_session(session.target, session.claim)
             is_over = self._repack() or self._has_record()
@@ -232,6 +234,14 @@ class _Run:
                 hint="Another process works on it; run the job again to join it.",
             )
         return self._outcome(published)
+
+    def _sweep_uploads(self) -> None:
+        """Give up what killed runs were writing."""
+        swept = sweep_uploads(self._session.target.store, self._runner.clock)
+        if swept.discarded:
+            self._log.note(f"gave up {len(swept.discarded)} uploads that were never ended")
+        if swept.problem:
+            self._log.warn(swept.problem)
 
     def _has_record(self) -> bool:
         """Say whether the session is over: published, or void."""

@@ -2,7 +2,8 @@
 
 Damage is what a point could suffer from, or bytes that are not what was written. It is told with
 the points and the number of items that it touches, and listed in ``damaged/``, where the next
-session, backup and restore look. Nothing else is written, and sessions may run meanwhile.
+session, backup and restore look. Nothing else is written, and sessions may run meanwhile. Uploads
+that nobody can be working on are given up.
 """
 
 import time
@@ -19,6 +20,7 @@ from core.engine.inventory import Inventory, list_records, take_inventory
 from core.engine.progress import Progress
 from core.engine.proof import TableFiles, open_sources, tables_of
 from core.engine.session import Clock, system_clock
+from core.engine.uploads import Sweep, sweep_uploads
 from core.engine.verify_data import DataReader, ReadCounts
 from core.engine.verify_metadata import check_members, list_members
 from core.engine.verify_points import PointsCheck
@@ -62,6 +64,7 @@ class VerifyOutcome:
 
     At most ``FINDINGS_MAX`` are told, of ``finding_count``. ``stray`` are names that mean
     nothing here, the first of ``stray_count``; ``notes`` are worth knowing and no damage.
+    ``uploads`` says which unfinished uploads were given up, and which are old and still there.
     """
 
     findings: tuple[Damage, ...]
@@ -69,6 +72,7 @@ class VerifyOutcome:
     counts: VerifyCounts
     stray: tuple[str, ...]
     stray_count: int
+    uploads: Sweep
     notes: tuple[str, ...]
     seconds: float
 
@@ -96,20 +100,21 @@ def verify_repository(
         stop=stop,
     )
     with Workspace(limits.PLAN_MEMORY_SIZE) as workspace:
-        return _Verification(repository, workspace, terms, ids.format_time(now)).run()
+        return _Verification(repository, workspace, terms, clock).run()
 
 
 class _Verification:
     """One run, in the order of its methods."""
 
     def __init__(
-        self, repository: Repository, workspace: Workspace, terms: Terms, moment: str
+        self, repository: Repository, workspace: Workspace, terms: Terms, clock: Clock
     ) -> None:
         self._repository = repository
         self._workspace = workspace
         self._terms = terms
         self._faults = terms.faults
-        self._moment = moment
+        self._clock = clock
+        self._moment = ids.format_time(clock())
         self._begun = time.monotonic()
         self._notes: list[str] = []
         self._whole: set[str] = set()
@@ -201,9 +206,18 @@ class _Verification:
             counts=self._counts(inventory, metadata_pack_count, read),
             stray=tuple(inventory.stray),
             stray_count=inventory.stray_count,
+            uploads=self._sweep_uploads(),
             notes=tuple(self._notes),
             seconds=time.monotonic() - self._begun,
         )
+
+    def _sweep_uploads(self) -> Sweep:
+        swept = sweep_uploads(self._repository.store, self._clock)
+        if swept.discarded:
+            self._notes.append(f"{len(swept.discarded)} uploads that were never ended are given up")
+        if swept.problem:
+            self._notes.append(swept.problem)
+        return swept
 
     def _mark(self, found: Sequence[Damage]) -> None:
         try:

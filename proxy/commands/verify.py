@@ -7,6 +7,7 @@ import typer
 
 from core.engine.verify import VerifyCounts, VerifyOutcome, verify_repository
 from core.errors import InputError
+from core.ids import format_time
 from proxy.commands.arguments import RepositoryName
 from proxy.documents import Document
 from proxy.exits import DONE, INTEGRITY, WARNINGS
@@ -26,6 +27,7 @@ ReadDataOption = Annotated[
     ),
 ]
 _FINDINGS_SHOWN_MAX = 50
+_UPLOADS_SHOWN_MAX = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -53,9 +55,12 @@ def verify(invocation: Invocation, name: RepositoryName, read_data: ReadDataOpti
     invocation.output.show(_document(name, percent, outcome), *_lines(percent, outcome))
     for stray in outcome.stray:
         invocation.output.warn(f"{stray} means nothing here; move it out of the repository")
+    for upload in outcome.uploads.left[:_UPLOADS_SHOWN_MAX]:
+        begun = format_time(upload.started)
+        invocation.output.warn(f"the upload of {upload.name}, begun {begun}, was never ended")
     if outcome.finding_count:
         return INTEGRITY
-    return WARNINGS if outcome.stray_count else DONE
+    return WARNINGS if outcome.stray_count or outcome.uploads.left else DONE
 
 
 def parse_share(text: str) -> int:
@@ -89,6 +94,11 @@ def _document(name: str, percent: int, outcome: VerifyOutcome) -> Document:
         "counts": asdict(outcome.counts),
         "stray_count": outcome.stray_count,
         "stray_names": list(outcome.stray),
+        "discarded_upload_count": len(outcome.uploads.discarded),
+        "unfinished_uploads": [
+            {"name": each.name, "started": format_time(each.started), "size": each.size}
+            for each in outcome.uploads.left
+        ],
         "notes": list(outcome.notes),
         "seconds": round(outcome.seconds, 3),
     }

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -202,6 +203,36 @@ class Full(Hooked):
         if size > self.size_left:
             raise StoreError(f"cannot write {name}: the disk is full", hint="free some space")
         self.size_left -= size
+
+
+class OverwritingUploads(Wrapping):
+    """Keeps create-only for single writes and ignores it for uploads in parts."""
+
+    def complete(self, name: str, upload: Upload) -> ObjectHead:
+        self.inner.delete([name])
+        return super().complete(name, upload)
+
+
+class Unfinished(Wrapping):
+    """Holds uploads that were begun and never ended; gives up all but those below ``kept``."""
+
+    def __init__(
+        self, store: Store, started: Mapping[str, datetime], kept: Sequence[str] = ()
+    ) -> None:
+        super().__init__(store)
+        self.uploads = [
+            UnfinishedUpload(name=name, token=f"token of {name}", started=moment, size=7)
+            for name, moment in started.items()
+        ]
+        self._kept = tuple(kept)
+
+    def unfinished(self) -> Iterator[UnfinishedUpload]:
+        return iter(list(self.uploads))
+
+    def discard(self, upload: UnfinishedUpload) -> None:
+        if upload.name.startswith(self._kept):
+            raise StoreError(f"cannot abort {upload.name}: refused", hint="give the permission")
+        self.uploads.remove(upload)
 
 
 class Overwriting(Wrapping):

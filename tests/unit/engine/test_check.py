@@ -14,7 +14,7 @@ from core.stores.folder import FolderStore
 from core.stores.store import Store
 from tests.support.damaged_stores import Unlisted
 from tests.support.repositories import NOW, SECRET, create_in, names_in, new_store
-from tests.support.stores import Overwriting, Refusing, below
+from tests.support.stores import Overwriting, OverwritingUploads, Refusing, Unfinished, below
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_good_repository_has_nothing_but_good_findings(store: Store) -> None:
     assert set(check(store)) == {
         "identity", "keys", "copies beside the packs", "texts", "open sessions", "damage",
         "permission to write", "permission to read", "permission to list",
-        "permission to delete", "create-only writes",
+        "permission to delete", "create-only writes", "create-only uploads", "unfinished uploads",
     }  # fmt: skip
     assert names_in(store) == before
 
@@ -149,7 +149,9 @@ def test_what_is_listed_as_damaged_is_an_error(store: Store) -> None:
 
 def test_permissions_are_tried(store: Store) -> None:
     assert bad(Refusing(store, below(names.SESSIONS))) == {"permission to write": Level.ERROR}
-    assert bad(Overwriting(store)) == {"create-only writes": Level.ERROR}
+    both = {"create-only writes": Level.ERROR, "create-only uploads": Level.ERROR}
+    assert bad(Overwriting(store)) == both
+    assert bad(OverwritingUploads(store)) == {"create-only uploads": Level.ERROR}
     assert bad(Unlisted(store, below(names.SESSIONS))) == {"permission to list": Level.ERROR}
 
 
@@ -162,4 +164,15 @@ def test_everything_that_is_wrong_is_told_at_once(store: Store) -> None:
         "texts": Level.WARNING,
         "damage": Level.ERROR,
         "create-only writes": Level.ERROR,
+        "create-only uploads": Level.ERROR,
     }
+
+
+def test_old_uploads_are_a_warning_that_names_them(store: Store) -> None:
+    started = {"packs/new": NOW - timedelta(hours=23), "packs/old": NOW - timedelta(hours=25)}
+    finding = check(Unfinished(store, started))["unfinished uploads"]
+    assert finding.level is Level.WARNING
+    assert "1 were begun" in finding.detail
+    assert "packs/old" in finding.detail
+    assert "coldhaul verify" in finding.hint
+    assert bad(Unfinished(store, {"packs/new": NOW - timedelta(hours=23)})) == {}

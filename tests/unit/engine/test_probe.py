@@ -11,7 +11,7 @@ from core.format import names
 from core.stores.store import Store
 from tests.support.damaged_stores import FirstByteFlipped, Unlisted
 from tests.support.repositories import names_in, new_store
-from tests.support.stores import LostAnswer, Overwriting, Refusing
+from tests.support.stores import LostAnswer, Overwriting, OverwritingUploads, Refusing
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def test_a_lost_answer_is_no_failure(store: Store) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (Overwriting, "create-only"),
+        (Overwriting, "a write is create-only"),
+        (OverwritingUploads, "a large upload is create-only"),
         (FirstByteFlipped, "other bytes"),
         (Unlisted, "does not list"),
         (Refusing, "refused"),

@@ -54,7 +54,7 @@ from tests.support.copies import (
 )
 from tests.support.damaged_stores import Missing, Unlisted
 from tests.support.invariants import check_copies
-from tests.support.stores import Full, Hooked, Kind, Recording, Refusing, below
+from tests.support.stores import Full, Hooked, Kind, Recording, Refusing, Unfinished, below
 
 HERE = Runner(workers=1)
 
@@ -317,6 +317,28 @@ def test_a_run_that_ends_by_an_error_says_so_in_its_report(pair: Pair) -> None:
     view = view_session(pair.target, session.claim)
     assert view.attempts[0].outcome.startswith("integrity: ")
     assert names.batch(session.id, 0) in view.reasons[0]
+
+
+def test_a_run_gives_up_what_killed_runs_were_writing(pair: Pair) -> None:
+    back_up(pair.source, {b"a": b"1"})
+    ages = {"packs/old": 49, "packs/new": 1}
+    started = {name: datetime.now(UTC) - timedelta(hours=hours) for name, hours in ages.items()}
+    store = Unfinished(pair.target.store, started)
+    done(pair.seen(target=store).copy())
+    assert [upload.name for upload in store.uploads] == ["packs/new"]
+    (claim,) = claims_of(pair.target)
+    (attempt,) = view_session(pair.target, claim).attempts
+    assert any("gave up 1 uploads" in line for line in attempt.log)
+
+
+def test_uploads_that_cannot_be_given_up_are_told_and_keep_no_copy_back(pair: Pair) -> None:
+    back_up(pair.source, {b"a": b"1"})
+    started = {"packs/old": datetime.now(UTC) - timedelta(days=3)}
+    store = Unfinished(pair.target.store, started, kept=["packs/"])
+    warnings = Warnings()
+    outcome = done(pair.seen(target=store).copy(Runner(workers=1, progress=warnings)))
+    assert outcome.status is SessionStatus.SUCCESS
+    assert "cannot abort packs/old" in warnings.lines[0]
 
 
 def test_no_log_or_report_of_a_run_tells_an_items_name(pair: Pair) -> None:

@@ -31,7 +31,7 @@ from tests.support.copies import (
 )
 from tests.support.damaged_stores import ByteFlipped, Emptied, Missing, Swapped, Truncated
 from tests.support.repositories import names_in
-from tests.support.stores import Names, Recording, Refusing, below
+from tests.support.stores import Names, Recording, Refusing, Unfinished, below
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 POINT_COUNT = 3
@@ -418,3 +418,23 @@ def test_what_cannot_be_listed_as_damaged_is_still_told(pair: Pair) -> None:
 def test_an_empty_repository_is_whole(tmp_path: Path) -> None:
     pair = make_pair(tmp_path)
     assert verify(pair.source, 100).findings == verify(pair.target, 100).findings == ()
+
+
+def test_unfinished_uploads_are_told_or_given_up(pair: Pair) -> None:
+    ages = {"packs/new": 1, "packs/old": 30, "packs/older": 60}
+    started = {name: NOW - timedelta(hours=hours) for name, hours in ages.items()}
+    store = Unfinished(pair.target.store, started)
+    outcome = verify(through(pair.target, store))
+    assert outcome.findings == ()
+    assert [upload.name for upload in outcome.uploads.discarded] == ["packs/older"]
+    assert [upload.name for upload in outcome.uploads.left] == ["packs/old"]
+    assert outcome.notes == ("1 uploads that were never ended are given up",)
+    assert [upload.name for upload in store.uploads] == ["packs/new", "packs/old"]
+
+
+def test_uploads_that_cannot_be_given_up_are_told_and_no_damage(pair: Pair) -> None:
+    store = Unfinished(pair.target.store, {"packs/x": NOW - timedelta(days=9)}, kept=["packs/"])
+    outcome = verify(through(pair.target, store))
+    assert outcome.findings == ()
+    assert "cannot abort packs/x" in outcome.notes[0]
+    assert [upload.name for upload in outcome.uploads.left] == ["packs/x"]
