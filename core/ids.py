@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NewType
 
 from core.errors import InputError
@@ -90,6 +90,14 @@ def parse_time(text: str) -> datetime:
         return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         raise InputError(f"{text!r} is not a moment written YYYYMMDDTHHMMSSffffffZ") from None
+
+
+def time_after(moment: datetime, newest: str) -> str:
+    """Write a moment, or the one right after ``newest`` if it is not later than that."""
+    written = format_time(moment)
+    if written > newest:
+        return written
+    return format_time(parse_time(newest) + timedelta(microseconds=1))
 
 
 def point_id(time: str, session_id: SessionId) -> PointId:

@@ -63,6 +63,20 @@ FETCH_THREADS = 16
 FETCH_THREADS_LOCAL = 2
 FETCH_BYTES_IN_FLIGHT_MAX = 64 * MIB
 
+# Listing a bucket: pages that are asked for at once, into how many disjoint prefixes it is cut for
+# that, how deep and how wide prefixes are looked for, and how many objects one stored piece of the
+# listing holds: a few megabytes, which a rerun does not list again.
+LISTING_THREADS = 16
+LISTING_SHARDS_WANTED = 64
+LISTING_SHARDS_MAX = 4_096
+LISTING_DEPTH_MAX = 8
+LISTING_WALK_PAGES_MAX = 8
+LISTING_CHUNK_OBJECTS = 100_000
+# Objects of a bucket that change or vanish under a copy are looked at so often before they are
+# left out; so many of them are looked at between two stored results.
+ROUNDS_MAX = 3
+ROUND_CHUNK_OBJECTS = 10_000
+
 # A backup reads a file that changes under it so often before it leaves it out, and lists what it
 # left out up to so many bytes; past them it only counts.
 READ_TRIES_MAX = 3

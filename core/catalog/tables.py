@@ -22,7 +22,7 @@ PART_COLUMNS = f"ordinal, fault, {INDEX_COLUMNS}"
 # the others stream past, whereas grouping blobs into lists needs memory for all of them.
 _LINE_BLOBS_MAX = 1_000
 
-_CSV = "header=false, delim=',', quote='', escape='', auto_detect=false, parallel=false"
+CSV_FORMAT = "header=false, delim=',', quote='', escape='', auto_detect=false, parallel=false"
 
 
 def write_items(workspace: Workspace, items: Iterable[Item], table: str) -> int:
@@ -39,12 +39,12 @@ def write_items(workspace: Workspace, items: Iterable[Item], table: str) -> int:
             count += 1
     workspace.run(
         f"""create table {table} as
-        with r as (select * from read_csv({quote(rows_path)}, {_CSV}, columns={{
+        with r as (select * from read_csv({quote(rows_path)}, {CSV_FORMAT}, columns={{
             'n': 'BIGINT', 'path': 'VARCHAR', 'kind': 'VARCHAR', 'size': 'BIGINT',
             'modified': 'BIGINT', 'metadata': 'VARCHAR', 'deleted': 'BOOLEAN',
             'damaged': 'BOOLEAN', 'ids': 'VARCHAR'}})),
         b as (select n, list(unhex(id) order by ordinal) as blobs
-            from read_csv({quote(blobs_path)}, {_CSV}, columns={{
+            from read_csv({quote(blobs_path)}, {CSV_FORMAT}, columns={{
                 'n': 'BIGINT', 'ordinal': 'BIGINT', 'id': 'VARCHAR'}}) group by n)
         select unhex(path[2:]) as path, kind, size, modified,
             coalesce(decode(unhex(metadata)), '') as metadata,
@@ -104,7 +104,7 @@ def write_part(
         f"""copy (select ordinal, coalesce(fault, '') as fault, unhex(id) as id,
             unhex(digest) as digest, {_pack_literals(pack)},
             frame_offset, frame_length, blob_offset, length
-            from read_csv({quote(csv_path)}, {_CSV}, columns={{
+            from read_csv({quote(csv_path)}, {CSV_FORMAT}, columns={{
             'ordinal': 'BIGINT', 'fault': 'VARCHAR', 'id': 'VARCHAR', 'digest': 'VARCHAR',
             'frame_offset': 'BIGINT', 'frame_length': 'BIGINT', 'blob_offset': 'BIGINT',
             'length': 'BIGINT'}}) order by ordinal)

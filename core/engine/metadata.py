@@ -18,7 +18,8 @@ from core.format import frame, names, pack, seal
 from core.format.pack import FrameBlob
 from core.ids import BlobId, PackId, SessionId
 from core.model import PackedBlob
-from core.sources.repository import PackReader, Repository
+from core.sources.pack_reader import PackReader
+from core.sources.repository import Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ def open_pack_by_name(repository: Repository, name: str, size: int) -> PackReade
         with _named(name):
             seal.plain_size(size)
         header = repository.store.get_range(name, 0, seal.HEADER_SIZE)
-    return PackReader(repository, name, size, header)
+    return repository.open_pack_at(name, size, header)
 
 
 @contextmanager

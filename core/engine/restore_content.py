@@ -30,7 +30,8 @@ from core.format import names
 from core.limits import RESTORE_THREADS
 from core.model import PackRow
 from core.plan.restore import Frame, Piece, Place, Read, Target
-from core.sources.repository import PackReader, Repository
+from core.sources.pack_reader import PackReader
+from core.sources.repository import Repository
 
 # Beside the reads that threads work on, some wait, so that no thread does.
 _READS_IN_FLIGHT_MAX = RESTORE_THREADS + 2

@@ -63,15 +63,69 @@ def claim_point(
         standing = record_size(target.store, claim.record_name)
         if standing == 0:
             ordinal += 1
+            if claim.session_id == own_id:
+                own_id = ids.new_session_id()
             continue
         if standing is None:
             open_session(target, claim)
         return claim
 
 
+def claim_run(
+    target: Repository,
+    definition: JobDefinition,
+    clock: Clock,
+    session_id: SessionId | None = None,
+) -> Claim:
+    """Return the claim of a run that copies a bucket: one that is unfinished, or a new one.
+
+    Ours has ``session_id`` (None: a new one), by which a caller can tell.
+
+    A bucket has no points: the name is the ordinal after the last finished claim's, the same for
+    all who begin at once; the content says which point the winner makes. Its time is after that
+    of all points there are, whatever the clock says.
+    """
+    ordinal = _last_run(target, definition.job_id)
+    own_id = session_id or ids.new_session_id()
+    while True:
+        name = names.run_claim(definition.job_id, ordinal)
+        claim = _adopt_run(target, definition, ordinal, clock, own_id)
+        _check_claim(claim, name)
+        standing = record_size(target.store, claim.record_name)
+        if standing is None:
+            open_session(target, claim)
+        # Ours may be over already: somebody joined it before we came to this line.
+        if standing is None or claim.session_id == own_id:
+            return claim
+        ordinal += 1
+
+
+def _last_run(target: Repository, job_id: JobId) -> int:
+    listed = (names.run_ordinal(head.name) for head in target.store.list(names.claims(job_id)))
+    return max((ordinal for ordinal in listed if ordinal is not None), default=0)
+
+
+def _adopt_run(
+    target: Repository, definition: JobDefinition, ordinal: int, clock: Clock, session_id: SessionId
+) -> Claim:
+    try:
+        return target.read_value(Claim, names.run_claim(definition.job_id, ordinal))
+    except NotFoundError:
+        points = [record.point for record in target.list_records(definition.source_id)]
+        time = ids.time_after(clock(), max((point[:22] for point in points), default=""))
+        point = ids.point_id(time, session_id)
+        claim = _new_claim(definition, point, ordinal, clock, session_id)
+        return target.adopt_value(names.run_claim(definition.job_id, ordinal), claim)
+
+
 def _check_claim(claim: Claim, name: str) -> None:
     """Refuse a claim that stands under another's name: its session would copy another point."""
-    said = claim.job_id and names.claim(claim.job_id, claim.source_point, claim.ordinal)
+    is_run = names.run_ordinal(name) is not None
+    said = claim.job_id and (
+        names.run_claim(claim.job_id, claim.ordinal)
+        if is_run
+        else names.claim(claim.job_id, claim.source_point, claim.ordinal)
+    )
     time, _ = ids.parse_point_id(claim.source_point)
     record_name = names.record(claim.source_id, time, claim.session_id)
     if said != name or claim.record_name != record_name:

@@ -35,6 +35,32 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """A part of a bucket that is listed by itself: what is below a prefix, or right below it.
+
+    ``prefix`` is the hex of its bytes. Not ``is_deep`` leaves out what has a further ``/``.
+    """
+
+    prefix: str
+    is_deep: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shards:
+    """The disjoint parts that a bucket is cut into; together they are the whole."""
+
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A finished listing of a bucket: its stored pieces and the objects in them."""
+
+    objects: tuple[TableObject, ...]
+    object_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
     """The rows that the new point adds to its parent, with the source's blob ids.
 
@@ -130,6 +156,26 @@ class Report:
 def base_name(session_id: SessionId) -> str:
     """Name what the plan stands on."""
     return names.session(session_id, "base.json")
+
+
+def shards_name(session_id: SessionId) -> str:
+    """Name the parts that a bucket is listed in."""
+    return names.session(session_id, "listing/shards.json")
+
+
+def chunks_prefix(session_id: SessionId) -> str:
+    """Return the prefix of the pieces of a listing."""
+    return names.session(session_id, "listing/")
+
+
+def chunk_name(session_id: SessionId, shard: int, number: int) -> str:
+    """Name the ``number``-th piece of the listing of a shard."""
+    return f"{chunks_prefix(session_id)}{shard:05d}-{number}.parquet"
+
+
+def listing_name(session_id: SessionId) -> str:
+    """Name the description of the finished listing."""
+    return names.session(session_id, "listing.json")
 
 
 def delta_name(session_id: SessionId) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from core.catalog import layers as layer_tables
+from core.catalog.objects import OBJECT_COLUMNS
 from core.catalog.tables import INDEX_COLUMNS, ITEM_COLUMNS, PART_COLUMNS
 from core.catalog.workspace import Workspace, quote
 from core.errors import ConflictError, IntegrityError, NotFoundError
@@ -27,7 +28,12 @@ BLOB_ROW_SIZE = "112"
 _BLOCK_ROWS = 4096
 
 # What a table has to hold where its name says what it is.
-_COLUMNS = (("/parts/", PART_COLUMNS), (INDEX, INDEX_COLUMNS), (LAYERS, ITEM_COLUMNS))
+_COLUMNS = (
+    ("/parts/", PART_COLUMNS),
+    ("/listing/", OBJECT_COLUMNS),
+    (INDEX, INDEX_COLUMNS),
+    (LAYERS, ITEM_COLUMNS),
+)
 
 
 class Tables:
@@ -48,6 +54,10 @@ class Tables:
             self.repository.fetch_table(name, path, expected)
         except NotFoundError as error:
             raise IntegrityError(f"{name} is missing, although it was written") from error
+
+    def keep(self, name: str, path: Path) -> None:
+        """Take a file of the workspace for a table that was stored from it."""
+        self._fetched[name] = path
 
     def fetch_all(self, objects: Sequence[TableObject]) -> list[Path]:
         """Return the local files of stored tables, each compared with what is expected."""

@@ -121,6 +121,18 @@ def claim(job_id: JobId, source_point: PointId, ordinal: int) -> str:
     return f"{JOBS}{job_id}/claims/{source_point}-{ordinal}.json"
 
 
+def run_claim(job_id: JobId, ordinal: int) -> str:
+    """Name the claim of a run that copies a bucket, which has no points to be named after."""
+    return f"{JOBS}{job_id}/claims/{ordinal:010d}.json"
+
+
+def run_ordinal(claim_name: str) -> int | None:
+    """Return the ordinal of the claim of a run, None for another claim's name."""
+    digits = claim_name.rpartition("/")[2].removesuffix(".json")
+    is_run = digits.isascii() and digits.isdigit() and claim_name.endswith(".json")
+    return int(digits) if is_run else None
+
+
 def claimed_point(claim_name: str) -> PointId:
     """Return the source point that a claim's name carries."""
     return PointId(claim_name.rpartition("/")[2].rpartition("-")[0])

@@ -16,7 +16,9 @@ from core.catalog.layers import NO_FLOOR
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError, StoreError
 from core.format import frame, keyset, names, records, seal
 from core.ids import BlobId, PointId, RepositoryId
-from core.model import Identity, PackRow, Record, TableObject
+from core.model import Identity, PackRow, Record, RetentionType, TableObject
+from core.sources.pack_reader import PackReader, PlainSealer, decode_named_frame, decode_pieces
+from core.sources.source import SourceBlob
 from core.stores.store import ObjectHead, Store
 
 T = TypeVar("T")
@@ -55,6 +57,51 @@ class Repository:
         self.store = store
         self.identity = identity
         self._keys = keys
+
+    # As the source of a copy: see ``core.sources.source``.
+
+    @property
+    def url(self) -> str:
+        """Where this is."""
+        return self.store.url
+
+    @property
+    def vendor(self) -> str:
+        """Whose storage holds it."""
+        return self.store.vendor
+
+    @property
+    def id(self) -> RepositoryId:
+        """The repository's id."""
+        return self.identity.id
+
+    @property
+    def retention_type(self) -> RetentionType:
+        """What ages in it."""
+        return self.identity.retention_type
+
+    @property
+    def has_content_ids(self) -> bool:
+        """Whether blob ids are digests of the content."""
+        return not self.identity.is_encrypted
+
+    def fetch(self, reference: bytes) -> SourceBlob:
+        """Return a loose blob; its id is the reference."""
+        try:
+            return SourceBlob(content=self.read_blob(reference))
+        except NotFoundError:
+            # A blob may be missing; a whole source that is missing is another matter.
+            self._refuse_absence()
+            raise
+
+    def _refuse_absence(self) -> None:
+        try:
+            self.store.head(names.REPOSITORY)
+        except NotFoundError:
+            raise StoreError(
+                f"{self.url} has lost its {names.REPOSITORY} while it was being copied",
+                hint="Bring the source back and run the job again; finished packs are kept.",
+            ) from None
 
     @property
     def id_key(self) -> bytes | None:
@@ -121,7 +168,7 @@ class Repository:
     def read_object(self, name: str, size_max: int = limits.JSON_SIZE_MAX) -> bytes:
         """Return an object's checked content."""
         plain = self.open_object(name, self.store.get(name))
-        return _decode_frame(name, plain, size_max)
+        return decode_named_frame(name, plain, size_max)
 
     def write_object(self, name: str, content: bytes) -> None:
         """Create an object, or raise ``ConflictError``."""
@@ -170,7 +217,7 @@ class Repository:
         finally:
             upload.abort()
 
-    def new_sealer(self, name: str) -> "seal.Sealer | PlainSealer":
+    def new_sealer(self, name: str) -> seal.Sealer | PlainSealer:
         """Begin sealing a stream under ``name``; passes bytes through when unencrypted."""
         if self._keys is None:
             return PlainSealer()
@@ -182,7 +229,7 @@ class Repository:
         decoder = frame.FrameDecoder(limits.TABLE_OBJECT_SIZE_MAX)
         try:
             with path.open("wb") as file:
-                for content in _decoded(decoder, self._read_opened(name)):
+                for content in decode_pieces(decoder, self._read_opened(name)):
                     digest.update(content)
                     file.write(content)
         except IntegrityError as error:
@@ -231,16 +278,23 @@ class Repository:
         """Return a loose blob's content, checked against its id."""
         name = names.blob(blob_id)
         plain = self.open_object(name, self.store.get(name))
-        content = _decode_frame(name, plain, limits.BLOB_SIZE_MAX)
+        content = decode_named_frame(name, plain, limits.BLOB_SIZE_MAX)
         if not hmac.compare_digest(ids.loose_blob_id(content, self.id_key), blob_id):
             raise IntegrityError(f"{name} does not hold the content that its id names")
         return content
 
     # Packs.
 
-    def open_pack(self, row: PackRow) -> "PackReader":
+    def open_pack(self, row: PackRow) -> PackReader:
         """Prepare range reads of a pack; nothing is read yet."""
-        return PackReader(self, names.pack_of(row), row.size, row.header)
+        return self.open_pack_at(names.pack_of(row), row.size, row.header)
+
+    def open_pack_at(self, name: str, size: int, header: bytes) -> PackReader:
+        """Prepare range reads of a pack by its stored size and its seal's first 56 bytes."""
+        # The identity alone says what is sealed: rows of an index may be anything.
+        is_sealed = self.identity.is_encrypted
+        opener = self.open_header(name, header) if is_sealed else None
+        return PackReader(self.store, name, size, opener)
 
     # Restore points.
 
@@ -272,63 +326,6 @@ class Repository:
             for head in self.store.list(names.RETENTION)
         )
         return max((int(text) for text in written if text.isdigit()), default=NO_FLOOR)
-
-
-class PlainSealer:
-    """Stands in for a sealer in an unencrypted repository."""
-
-    def update(self, data: bytes) -> bytes:
-        """Return the bytes themselves."""
-        return data
-
-    def finalize(self) -> bytes:
-        """Return nothing."""
-        return b""
-
-
-class PackReader:
-    """Range reads of one pack's content; sealed or not makes no difference to the caller."""
-
-    def __init__(self, repository: Repository, name: str, size: int, header: bytes) -> None:
-        """``size`` and ``header`` are the stored size and the seal's first 56 bytes."""
-        self.name = name
-        self._store = repository.store
-        self._size = size
-        # The identity alone says what is sealed: rows of an index may be anything.
-        is_sealed = repository.identity.is_encrypted
-        self._opener = repository.open_header(name, header) if is_sealed else None
-        self.content_size = seal.plain_size(size) if is_sealed else size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return this range of the content; its seal is checked, its meaning is not."""
-        if offset < 0 or length <= 0 or offset + length > self.content_size:
-            raise IntegrityError(f"{self.name} has no bytes {offset} to {offset + length}")
-        if self._opener is None:
-            return self._store.get_range(self.name, offset, length)
-        where = seal.stored_range(offset, length, self._size)
-        stored = self._store.get_range(self.name, where.offset, where.length)
-        plain = self._opener.open_chunks(where.first_chunk, stored, is_end=where.is_end)
-        return plain[where.skip : where.skip + length]
-
-    def read_frame(self, frame_offset: int, frame_length: int) -> bytes:
-        """Return a frame's decompressed content, its checksum checked."""
-        if frame_length > limits.FRAME_STORED_SIZE_MAX:
-            raise IntegrityError(f"{self.name} has no frame of {frame_length} bytes")
-        stored = self.read(frame_offset, frame_length)
-        return _decode_frame(self.name, stored, limits.FRAME_SIZE_MAX)
-
-
-def _decode_frame(name: str, plain: bytes, size_max: int) -> bytes:
-    try:
-        return frame.decode_frame(plain, size_max)
-    except IntegrityError as error:
-        raise IntegrityError(f"{name}: {error.message}") from error
-
-
-def _decoded(decoder: frame.FrameDecoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    for plain in pieces:
-        yield decoder.update(plain)
-    yield decoder.finish()
 
 
 def _record_name(head: ObjectHead) -> RecordName:

@@ -50,7 +50,7 @@ class FolderStore:
     @classmethod
     def open(cls, location: str | Path, *, create: bool = False) -> Self:
         """Return the store at a path or at a ``file:///path`` url; anything else is refused."""
-        return cls(_parse_location(os.fspath(location)), create=create)
+        return cls(parse_location(os.fspath(location)), create=create)
 
     @property
     def url(self) -> str:
@@ -279,7 +279,8 @@ def _is_object_name(name: str) -> bool:
     return True
 
 
-def _parse_location(location: str) -> Path:
+def parse_location(location: str) -> Path:
+    """Return the folder at a path or a ``file:///path`` URL; else an ``InputError``."""
     path = location
     if location.startswith("file:"):
         parts = urlsplit(location)

@@ -1,6 +1,9 @@
 """From a URL and its settings to a store. The vendors' libraries are loaded only when needed."""
 
+from core.errors import InputError
+from core.stores.bucket import WritableBucket
 from core.stores.folder import FolderStore
+from core.stores.folder_bucket import FolderBucket
 from core.stores.settings import StoreSettings
 from core.stores.store import Store
 
@@ -12,3 +15,14 @@ def open_store(url: str, settings: StoreSettings, *, create: bool = False) -> St
     """
     del settings
     return FolderStore.open(url, create=create)
+
+
+def open_bucket(url: str, settings: StoreSettings, *, create: bool = False) -> WritableBucket:
+    """Return the objects of any tool at a URL; nothing is asked of them yet.
+
+    ``create`` lets a folder be made; buckets and containers have to be there.
+    """
+    del settings
+    if "://" in url and not url.startswith("file:"):
+        raise InputError(f"{url!r} is not the URL of a folder", hint="write file:///path")
+    return FolderBucket.open(url, create=create)

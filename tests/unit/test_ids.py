@@ -77,3 +77,11 @@ def test_a_point_id_is_its_moment_and_its_session() -> None:
 def test_what_is_no_point_id_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="restore point"):
         ids.parse_point_id(text)
+
+
+def test_the_time_of_a_point_is_after_all_others() -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    assert ids.time_after(now, "") == ids.format_time(now)
+    assert ids.time_after(now, "20260102T030405000005Z") == ids.format_time(now)
+    assert ids.time_after(now, "20260102T030405000006Z") == "20260102T030405000007Z"
+    assert ids.time_after(now, "20270101T235959999999Z") == "20270102T000000000000Z"

@@ -80,3 +80,12 @@ def test_other_names_carry_no_version(name: str) -> None:
 def test_parse_errors_are_damage() -> None:
     with pytest.raises(IntegrityError):
         names.parse_record("restore-points/x.json")
+
+
+def test_claims_of_runs_are_told_from_claims_of_points() -> None:
+    name = names.run_claim(JobId("nightly"), 7)
+    assert name == "jobs/nightly/claims/0000000007.json"
+    assert names.run_ordinal(name) == 7
+    point = PointId("20260101T000000000000Z-00112233445566778899aabbccddeeff")
+    assert names.run_ordinal(names.claim(JobId("nightly"), point, 0)) is None
+    assert names.run_ordinal("jobs/nightly/claims/.json") is None

@@ -1,0 +1,50 @@
+"""What the engine needs of whatever a copy reads: a repository of ours, or any tool's bucket."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.ids import RepositoryId
+from core.model import RetentionType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceBlob:
+    """A blob's content. ``properties`` is JSON text, where the blob is an object's first range."""
+
+    content: bytes
+    properties: str = ""
+
+
+class Source(Protocol):
+    """Where blobs come from. It is read and never written to (I7)."""
+
+    @property
+    def url(self) -> str:
+        """Where this is, as the configuration writes it; it carries no secret."""
+
+    @property
+    def vendor(self) -> str:
+        """One of ``filesystem``, ``amazon-s3``, ``azure-blob``, ``s3-compatible``."""
+
+    @property
+    def id(self) -> RepositoryId:
+        """The id under which copies of it are kept: the same for ever."""
+
+    @property
+    def retention_type(self) -> RetentionType:
+        """What ages: whole restore points, or each item by itself."""
+
+    @property
+    def space(self) -> str:
+        """Where equal ids mean equal blobs."""
+
+    @property
+    def has_content_ids(self) -> bool:
+        """Whether a blob's id is the digest of its content, checked as it is read."""
+
+    def fetch(self, reference: bytes) -> SourceBlob:
+        """Return what a batch's row refers to, checked as far as the source's ids tell.
+
+        ``NotFoundError``: it is gone. ``IntegrityError``: it is damaged. Of a bucket also
+        ``ConflictError``: the object is another one by now, and ``NotReadyError``: it is archived.
+        """
