@@ -4,9 +4,13 @@ import os
 import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from core.stores.address import parse_address
 from core.stores.settings import StoreSettings
+from tests.emulators.fault_proxy import FaultProxy
+from tests.emulators.faults import Rule
+from tests.emulators.restores import Restores
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
 # The vendors' libraries take a second to import, and every test run imports this module: they are
 # imported where a client is made.
 
+ARCHIVE_CLASSES = {"GLACIER", "DEEP_ARCHIVE"}
 AZURE_KEY_VARIABLE = "COLDHAUL_TEST_AZURE_KEY"
 # Enough for a page of a listing, and what one request deletes.
 _PAGE = 1000
@@ -66,6 +71,16 @@ class S3Service:
     def behind(self, endpoint: str) -> "S3Service":
         """Return the same service as it is seen through a proxy at another endpoint."""
         return replace(self, settings=replace(self.settings, endpoint=endpoint))
+
+    def fault_proxy(self, *rules: Rule, seed: int = 0, delays_restores: bool = False) -> FaultProxy:
+        """Return a proxy in front of the emulator; ``behind(proxy.endpoint)`` goes through it."""
+        restores = Restores("s3", self._is_archived) if delays_restores else None
+        return FaultProxy(self.endpoint, "s3", rules, seed=seed, restores=restores)
+
+    def _is_archived(self, path: str) -> bool:
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        head = self.client().head_object(Bucket=bucket, Key=key)
+        return head.get("StorageClass") in ARCHIVE_CLASSES and "Restore" not in head
 
     def clear(self, url: str) -> None:
         """Delete everything below a URL, unfinished uploads as well."""
@@ -127,6 +142,18 @@ class AzureService:
         """Return the same service as it is seen through a proxy at another endpoint."""
         settings = replace(self.settings, endpoint=f"{endpoint}/{self.account}")
         return replace(self, settings=settings)
+
+    def fault_proxy(self, *rules: Rule, seed: int = 0, delays_restores: bool = False) -> FaultProxy:
+        """Return a proxy in front of the emulator; ``behind(proxy.endpoint)`` goes through it."""
+        restores = Restores("azure", self._is_archived) if delays_restores else None
+        return FaultProxy(self.endpoint, "azure", rules, seed=seed, restores=restores)
+
+    def _is_archived(self, path: str) -> bool:
+        _, container, name = unquote(path).lstrip("/").split("/", 2)
+        with self.client() as client:
+            return (
+                client.get_blob_client(container, name).get_blob_properties().blob_tier == "Archive"
+            )
 
     def clear(self, url: str) -> None:
         """Delete everything below a URL."""
