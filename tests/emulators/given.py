@@ -68,7 +68,7 @@ def azure() -> Iterator[AzureService]:
             endpoint=endpoint,
             account_key=KeyReference() if AZURE_KEY_VARIABLE in os.environ else None,
         ),
-        account=(urlsplit(endpoint).hostname or "").partition(".")[0],
+        account=_account(endpoint),
         root=url,
     )
     with service.client() as client:
@@ -78,3 +78,9 @@ def azure() -> Iterator[AzureService]:
         yield run
     finally:
         run.clear(run.root)
+
+
+def _account(endpoint: str) -> str:
+    """Return whose endpoint it is: in its host's name or, with an emulator, its path says so."""
+    parts = urlsplit(endpoint)
+    return parts.path.strip("/") or (parts.hostname or "").partition(".")[0]

@@ -71,7 +71,7 @@ class Keeper:
         raise NotStartedError(f"{self._name} did not start")
 
     def _spawn(self, program: Program, log: int) -> subprocess.Popen[bytes]:
-        kept = ("PATH", "LANG", "LC_ALL", "NODE_EXTRA_CA_CERTS")
+        kept = ("PATH", "LANG", "LC_ALL")
         environment = {
             # Nothing of the user's own: no credentials, profiles or proxies.
             **{name: os.environ[name] for name in kept if name in os.environ},
@@ -144,7 +144,7 @@ def keep(run: RunFolder, name: str) -> None:
         try:
             program = keeper.start()
             answer = {"endpoint": program.endpoint, "ca_bundle": program.ca_bundle}
-            run.answer(name, json.dumps(answer))
+            run.answer(name, json.dumps({**answer, "keeper": os.getpid()}))
             ended.wait()
         except NotStartedError as error:
             run.answer(name, json.dumps({"problem": str(error)}))

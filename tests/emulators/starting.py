@@ -25,7 +25,8 @@ class Emulator:
     """One that answers."""
 
     endpoint: str
-    ca_bundle: str = ""
+    ca_bundle: str
+    keeper: int
 
 
 @contextlib.contextmanager
@@ -50,7 +51,7 @@ def emulator(run: RunFolder, name: str) -> Emulator:
     if "problem" in answer:
         # Neither here nor anywhere else in this run is it tried again.
         raise AssertionError(f"{answer['problem']}\n{_tail(run.log(name))}")
-    return Emulator(endpoint=answer["endpoint"], ca_bundle=answer["ca_bundle"])
+    return Emulator(**answer)
 
 
 def _start(run: RunFolder, name: str) -> str:
