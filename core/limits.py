@@ -103,6 +103,11 @@ UNFINISHED_UPLOAD_KEPT_DAYS = 2
 # a function that is called again goes on later anyway.
 STORE_TRIES_MAX = 10
 STORE_TRYING_SECONDS_MAX = 120
+# Where nothing answers at all, it is mostly a wrong endpoint: whoever waits is told sooner.
+STORE_FIRST_TRIES_MAX = 4
+# A connection is given up when it takes so long to be made, or when no byte comes for so long.
+STORE_CONNECT_SECONDS_MAX = 10
+STORE_SILENCE_SECONDS_MAX = 60
 # A wait before the next try is drawn from zero to twice the one before, from about a round trip up
 # to what lets a partition of S3 split.
 STORE_DELAY_SECONDS_MIN = 0.1

@@ -13,7 +13,10 @@ def open_store(url: str, settings: StoreSettings, *, create: bool = False) -> St
 
     ``create`` lets a folder be made; buckets and containers have to be there.
     """
-    del settings
+    if url.startswith("s3://"):
+        from core.stores.s3 import S3Store
+
+        return S3Store(url, settings)
     return FolderStore.open(url, create=create)
 
 

@@ -50,10 +50,12 @@ class TransientError(StoreError):
         hint: str = "",
         problems: tuple[str, ...] = (),
         reaction: Reaction = Reaction.WAIT,
+        tries_max: int = STORE_TRIES_MAX,
     ) -> None:
-        """Keep the reaction beside the error's parts."""
+        """Keep the reaction, and how often it makes sense to try, beside the error's parts."""
         super().__init__(message, hint=hint, problems=problems)
         self.reaction = reaction
+        self.tries_max = tries_max
 
 
 def draw_delay(tries: int, chance: float) -> float:
@@ -61,9 +63,9 @@ def draw_delay(tries: int, chance: float) -> float:
     return chance * min(STORE_DELAY_SECONDS_MAX, STORE_DELAY_SECONDS_MIN * 2.0**tries)
 
 
-def is_given_up(tries: int, seconds: float) -> bool:
+def is_given_up(tries: int, seconds: float, tries_max: int = STORE_TRIES_MAX) -> bool:
     """Say whether a request that failed so often and took so long, next wait included, is over."""
-    return tries >= STORE_TRIES_MAX or seconds > STORE_TRYING_SECONDS_MAX
+    return tries >= tries_max or seconds > STORE_TRYING_SECONDS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +221,7 @@ class Pacer:
             delay = 0.0
         else:
             delay = draw_delay(tries, self._chance())
-        if is_given_up(tries, now - begun + delay):
+        if is_given_up(tries, now - begun + delay, failure.tries_max):
             raise StoreError(
                 f"{failure.message} (tried {tries} times in {now - begun:.0f} s)",
                 hint=failure.hint,

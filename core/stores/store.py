@@ -21,7 +21,11 @@ NAME_SIZE_MAX = 900
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectHead:
-    """What a store says of an object without reading it. ``etag`` pins a version of it."""
+    """What a store says of an object without reading it. ``etag`` pins a version of it.
+
+    A head and a completed upload say the same. A listing need not tell the checksum; nor need a
+    put, whose ``modified`` may be this machine's clock.
+    """
 
     name: str
     size: int
@@ -112,6 +116,11 @@ class Store(Protocol):
 
     def discard(self, upload: UnfinishedUpload) -> None:
         """Abort an upload that ``unfinished`` has found; one that is gone is no error."""
+
+
+def is_name(text: str) -> bool:
+    """Say whether a text could be the name of an object of ours."""
+    return bool(_NAME.fullmatch(text)) and len(text) <= NAME_SIZE_MAX
 
 
 def check_name(name: str) -> None:

@@ -1,14 +1,16 @@
 """Another process at the same store: races, and is killed. Started by ``start``."""
 
+import pickle
 import subprocess
 import sys
 import threading
 from typing import IO
 
 from core.errors import ConflictError
-from core.stores.folder import FolderStore
+from core.stores.opening import open_store
 from core.stores.store import Store
 from tests.architecture.tree import ROOT
+from tests.conformance.medium import Medium
 
 PATIENCE_SECONDS = 60
 
@@ -16,9 +18,10 @@ PATIENCE_SECONDS = 60
 class Child:
     """A running child process that takes one line to begin and answers in lines."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, action: str, medium: Medium, label: str, count: str) -> None:
+        place = [medium.store.url, pickle.dumps(medium.settings).hex()]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.conformance.child", *arguments],
+            [sys.executable, "-m", "tests.conformance.child", action, *place, label, count],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -57,11 +60,6 @@ class Child:
 
     def _line(self) -> str:
         return _open(self._process.stdout).readline().strip()
-
-
-def open_store(url: str) -> Store:
-    """Open a store as another process does: from its url alone."""
-    return FolderStore.open(url)
 
 
 def content(label: str, name: str, size: int = 40_000) -> bytes:
@@ -111,10 +109,10 @@ def _open(pipe: IO[str] | None) -> IO[str]:
     return pipe
 
 
-def main(action: str, url: str, label: str, count: str) -> None:
+def main(action: str, url: str, settings: str, label: str, count: str) -> None:
     """Say that the imports are done, wait for the word, then act."""
     actions = {"race": race, "put": put_for_ever, "upload": upload_for_ever}
-    store = open_store(url)
+    store = open_store(url, pickle.loads(bytes.fromhex(settings)))
     say("ready")
     sys.stdin.readline()
     actions[action](store, label, int(count))

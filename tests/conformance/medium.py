@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from core.stores.settings import StoreSettings
 from core.stores.store import Store
 
 
@@ -10,7 +11,11 @@ class Medium(Protocol):
 
     @property
     def store(self) -> Store:
-        """The store under test. Its ``url`` must let ``child.open_store`` open it again."""
+        """The store under test."""
+
+    @property
+    def settings(self) -> StoreSettings:
+        """What opens the store again, in another process too, with its ``url``."""
 
     def names(self) -> set[str]:
         """Return the names of all visible objects, as the medium itself lists them."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.stores.folder import FolderStore
+from core.stores.settings import StoreSettings
 from core.stores.store import Store
 from tests.conformance.medium import Medium
 from tests.conformance.suite import StoreConformance
@@ -16,6 +17,7 @@ class FolderMedium:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.settings = StoreSettings()
         self.store: Store = FolderStore(root)
 
     def names(self) -> set[str]:

@@ -1,5 +1,7 @@
 """From a URL to a store."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,17 @@ def test_a_file_url_opens_the_objects_of_a_folder(tmp_path: Path) -> None:
     assert [listed.key for listed in bucket.list_page().objects] == ["one"]
     with pytest.raises(InputError):
         open_bucket("ftp://host/path", StoreSettings())
+
+
+def test_an_s3_url_opens_a_store_that_has_asked_for_nothing_yet() -> None:
+    store = open_store("s3://vault/a/", StoreSettings(endpoint="https://store.invalid"))
+    assert (store.url, store.vendor) == ("s3://vault/a", "s3-compatible")
+
+
+def test_slow_libraries_are_imported_only_by_who_needs_them() -> None:
+    program = (
+        "import sys, core.stores.opening\n"
+        "print([name for name in ('boto3', 'botocore', 'obstore', 'azure') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert answer.stdout == b"[]\n"

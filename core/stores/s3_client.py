@@ -1,0 +1,320 @@
+"""The connection of one S3 store: both libraries, one session, the same credentials.
+
+obstore moves small objects at a twentieth of boto3's processor time; boto3 knows uploads in
+parts, checksums and archives. Both try a request once: trying again is the ``Pacer``'s.
+"""
+
+import base64
+import hashlib
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import botocore.session
+import obstore.store
+from boto3 import Session
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    Credentials,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader, create_loader
+from obstore.auth.boto3 import Boto3CredentialProvider
+
+from core.errors import InputError, StoreError
+from core.limits import (
+    STORE_CONCURRENCY_MAX,
+    STORE_CONNECT_SECONDS_MAX,
+    STORE_SILENCE_SECONDS_MAX,
+)
+from core.stores.address import Address
+from core.stores.s3_answers import BOTO_ERRORS, answer_of
+from core.stores.s3_errors import CREDENTIALS_HINT, Request, judge
+from core.stores.settings import StoreSettings
+
+# botocore gives out credentials that live for ten minutes more at least, and obstore asks again
+# five minutes before what it was told: neither ever signs with what has run out.
+_CREDENTIALS_KEPT = timedelta(minutes=9)
+_REGION_DEFAULT = "us-east-1"
+_ROLE_SESSION = "coldhaul"
+
+# boto3 makes its clients' methods at run time: they have no types.
+Boto = Any
+
+
+class _Role(CredentialProvider):  # type: ignore[misc]
+    """Gives botocore the credentials of an assumed role."""
+
+    METHOD = "assume-role"
+
+    def __init__(self, fetcher: AssumeRoleCredentialFetcher) -> None:
+        super().__init__()
+        self._fetcher = fetcher
+
+    def load(self) -> DeferredRefreshableCredentials:
+        """Fetch nothing yet."""
+        return DeferredRefreshableCredentials(
+            method=self.METHOD, refresh_using=self._fetcher.fetch_credentials
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Both libraries at one bucket."""
+
+    boto: Boto
+    fast: obstore.store.S3Store
+    endpoint: str
+
+
+class S3Client:
+    """Connects when first needed, and anew when told. Safe to share between threads."""
+
+    def __init__(self, address: Address, settings: StoreSettings) -> None:
+        """Touch nothing yet."""
+        self._address = address
+        self._settings = settings
+        self._connecting = threading.Lock()
+        self._connection: Connection | None = None
+        # False for a store that answers a range with the status of a whole object.
+        self.has_partial_answers = True
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, made if there is none."""
+        found = self._connection
+        if found is not None:
+            return found
+        with self._connecting:
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection
+
+    def refresh(self) -> None:
+        """Forget the connection, so that the next request fetches credentials anew."""
+        self._connection = None
+
+    def request(self, doing: str, name: str, permission: str) -> Request:
+        """Describe a request for messages; ``name`` is below the prefix, empty for all of it."""
+        address = self._address
+        location = f"{address.url}/{name}" if name else address.url
+        resource = f"arn:aws:s3:::{address.container}"
+        if "Bucket" not in permission or "Multipart" in permission:
+            resource += f"/{address.prefix}/*" if address.prefix else "/*"
+        return Request(
+            doing=doing,
+            location=location,
+            permission=permission,
+            bucket=address.container,
+            resource=resource,
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go, for messages."""
+        found = self._connection
+        return found.endpoint if found else self._settings.endpoint or "Amazon S3"
+
+    def call(self, request: Request, operation: str, **parameters: object) -> dict[str, Any]:
+        """Make one request by boto3's name for it; what it raises is translated."""
+        boto = self.connection.boto
+        try:
+            return cast("dict[str, Any]", getattr(boto, operation)(**parameters))
+        except BOTO_ERRORS as error:
+            raise judge(error, request, self.endpoint) from error
+
+    def read_range(self, request: Request, key: str, offset: int, length: int) -> bytes:
+        """Return what there is of these bytes by boto3, which takes any status for an answer."""
+        boto = self.connection.boto
+        try:
+            answer = boto.get_object(
+                Bucket=self._address.container,
+                Key=key,
+                Range=f"bytes={offset}-{offset + length - 1}",
+            )
+            data: bytes = answer["Body"].read()
+        except BOTO_ERRORS as error:
+            if answer_of(error).status == 416:
+                return b""
+            raise judge(error, request, self.endpoint) from error
+        is_whole = "ContentRange" not in answer
+        return data[offset : offset + length] if is_whole else data
+
+    def _connect(self) -> Connection:
+        request = self.request("reach", "", "s3:ListBucket")
+        try:
+            session = self._open_session()
+            region = self._settings.region or self._find_region(session)
+            boto = self._open_boto(session, region)
+            endpoint = str(boto.meta.endpoint_url)
+            return Connection(
+                boto=boto, fast=self._open_fast(session, region, endpoint), endpoint=endpoint
+            )
+        except BOTO_ERRORS as error:
+            raise judge(error, request, self.endpoint) from error
+        except ValueError as error:
+            # botocore's word for an endpoint that is no URL; it quotes nothing but that.
+            raise InputError(
+                f"cannot reach {request.location}: {error}",
+                hint="Write the endpoint as https://host or https://host:port.",
+            ) from error
+
+    def _open_session(self) -> Session:
+        """Return a session whose credentials are there and valid now, or say what is wrong."""
+        settings = self._settings
+        core = self._new_session()
+        session = Session(botocore_session=core, region_name=settings.region or None)
+        if settings.role_arn:
+            session = self._assume_role(session)
+        self._need_credentials(session).get_frozen_credentials()
+        return session
+
+    def _new_session(self) -> botocore.session.Session:
+        core = botocore.session.Session(profile=self._settings.profile or None)
+        core.register_component("data_loader", _share_loader())
+        return core
+
+    def _need_credentials(self, session: Session) -> Credentials:
+        found: Credentials | None = session.get_credentials()
+        if found is None:
+            raise StoreError(
+                f"there are no credentials for {self._address.url}", hint=CREDENTIALS_HINT
+            )
+        return found
+
+    def _assume_role(self, source: Session) -> Session:
+        """Return a session with the role's short-lived credentials, fetched again in time."""
+
+        def create_client(service: str, **keys: object) -> Boto:
+            region = source.region_name or _REGION_DEFAULT
+            return source.client(
+                service, region_name=region, config=self._config(), verify=self._verify(), **keys
+            )
+
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=create_client,
+            source_credentials=self._need_credentials(source),
+            role_arn=self._settings.role_arn,
+            extra_args={"RoleSessionName": _ROLE_SESSION},
+        )
+        core = self._new_session()
+        core.register_component("credential_provider", CredentialResolver([_Role(fetcher)]))
+        return Session(botocore_session=core, region_name=source.region_name)
+
+    def _find_region(self, session: Session) -> str:
+        """Return the bucket's region: S3 says it even to those who may not see the bucket."""
+        default = session.region_name or _REGION_DEFAULT
+        if self._settings.endpoint:
+            return default
+        boto = self._open_boto(session, default)
+        try:
+            answer = boto.head_bucket(Bucket=self._address.container)
+        except ClientError as error:
+            answer = error.response
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        return str(headers.get("x-amz-bucket-region") or default)
+
+    def _open_boto(self, session: Session, region: str) -> Boto:
+        boto = session.client(
+            "s3",
+            region_name=region,
+            endpoint_url=self._settings.endpoint or None,
+            verify=self._verify(),
+            config=self._config(),
+        )
+        # Amazon takes any checksum of the list of names; others insist on the oldest.
+        boto.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
+        return boto
+
+    def _config(self) -> Config:
+        proxy = self._settings.http_proxy
+        return Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            connect_timeout=STORE_CONNECT_SECONDS_MAX,
+            read_timeout=STORE_SILENCE_SECONDS_MAX,
+            max_pool_connections=STORE_CONCURRENCY_MAX,
+            proxies={"http": proxy, "https": proxy} if proxy else None,
+            # Each part carries the checksum that we computed: no second one, and no hash of the
+            # body in the signature.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={
+                "addressing_style": "virtual" if self._is_virtual() else "path",
+                "payload_signing_enabled": False,
+            },
+        )
+
+    def _is_virtual(self) -> bool:
+        """Say whether the bucket is in the host's name: not at endpoints, nor with dots (TLS)."""
+        return not self._settings.endpoint and "." not in self._address.container
+
+    def _verify(self) -> str | None:
+        return self._settings.ca_bundle or None
+
+    def _open_fast(self, session: Session, region: str, endpoint: str) -> obstore.store.S3Store:
+        settings, bucket = self._settings, self._address.container
+        config: dict[str, Any] = {
+            "endpoint": endpoint,
+            "region": region,
+            "checksum_algorithm": "SHA256",
+            "virtual_hosted_style_request": self._is_virtual(),
+        }
+        if self._is_virtual():
+            scheme, _, host = endpoint.partition("://")
+            config["endpoint"] = f"{scheme}://{bucket}.{host}"
+        if settings.kms_key:
+            config |= {
+                "server_side_encryption": "aws:kms",
+                "sse_kms_key_id": settings.kms_key,
+                "sse_bucket_key_enabled": True,
+            }
+        return obstore.store.S3Store(
+            bucket,
+            config=config,  # type: ignore[arg-type]
+            client_options=self._client_options(),  # type: ignore[arg-type]
+            retry_config={"max_retries": 0},
+            credential_provider=Boto3CredentialProvider(session, ttl=_CREDENTIALS_KEPT),
+        )
+
+    def _client_options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "allow_http": True,
+            "connect_timeout": timedelta(seconds=STORE_CONNECT_SECONDS_MAX),
+            "read_timeout": timedelta(seconds=STORE_SILENCE_SECONDS_MAX),
+            # A large object over a slow line takes its time; silence is what ends a request.
+            "timeout": timedelta(hours=1),
+        }
+        if self._settings.http_proxy:
+            options["proxy_url"] = self._settings.http_proxy
+        if self._settings.ca_bundle:
+            options["root_certificate"] = _read_bundle(self._settings.ca_bundle)
+        return options
+
+
+@cache
+def _share_loader() -> Loader:
+    """Return this process's one reader of botocore's descriptions, which take long to read."""
+    return create_loader()
+
+
+def _read_bundle(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot read the CA bundle {path}: {error.strerror}",
+            hint="ca_bundle in the configuration names a file of certificates in PEM.",
+        ) from error
+
+
+def _add_md5(request: AWSRequest, **_: object) -> None:
+    digest = hashlib.md5(request.body, usedforsecurity=False).digest()
+    request.headers["Content-MD5"] = base64.b64encode(digest).decode("ascii")
