@@ -27,7 +27,7 @@ demo: setup ## Back up a real tree, copy it into an encrypted vault, restore and
 mutants: setup ## Break every invariant once and see its test fail
 	@.venv/bin/python -m tests.mutants $(ARGS)
 
-bench: setup ## Measure against restic and tar | zstd | age
+bench: setup ## Measure against restic, rclone, s5cmd and tar | zstd | age, in folders and S3
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 lock: setup ## Write constraints.txt anew from the ranges in pyproject.toml

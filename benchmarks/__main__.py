@@ -17,10 +17,13 @@ from benchmarks.data import DataSet, change_tree, make_tree
 from benchmarks.floor import Floor, measure_floor
 from benchmarks.machine import ROOT, Machine, describe_machine
 from benchmarks.measure import Usage
-from benchmarks.peers import need_peers, run_restic, run_tar
+from benchmarks.peers import run_restic, run_tar
 from benchmarks.planning import measure_planning
 from benchmarks.report import Row
+from benchmarks.served import ServedSet
+from benchmarks.servers import buckets_parent
 from benchmarks.subject import Session, Subject
+from benchmarks.tools import need_tools
 from benchmarks.verdict import Cost, SetFigures, Verdict, judge_plan, judge_set
 from core.errors import ColdhaulError
 from core.limits import MIB
@@ -29,6 +32,11 @@ _TOTAL_SIZE = 1 << 30
 _PLAN_BLOBS = 10_000_000
 SETS = {"28k": 28_000, "1m": MIB, "8m": 8 * MIB}
 _TITLES = {"28k": "28 KB blobs", "1m": "1 MiB blobs", "8m": "8 MiB files"}
+# The same sets between two buckets.
+SERVED_SETS = {f"s3-{key}": key for key in SETS}
+# What a served set has at once, in sizes of its content: trees, repositories and peers' targets.
+_SERVED_SIZES = 6
+_ALL = [*SETS, *SERVED_SETS, "plan"]
 
 
 class Bench:
@@ -41,13 +49,18 @@ class Bench:
         self.verdicts: list[Verdict] = []
         self.documents: dict[str, Any] = {}
 
+    def measure(self, key: str, scale: float) -> None:
+        """Measure what a key stands for."""
+        if key in SETS:
+            self.measure_set(key, scale)
+        elif key in SERVED_SETS:
+            self.measure_served(key, scale)
+        else:
+            self.measure_plan(scale)
+
     def measure_set(self, key: str, scale: float) -> None:
-        """Measure one data set whole."""
-        data = DataSet(
-            name=_TITLES[key],
-            file_size=SETS[key],
-            total_size=max(SETS[key], int(_TOTAL_SIZE * scale)),
-        )
+        """Measure one data set whole, in folders."""
+        data = _data_set(key, scale, _TITLES[key])
         with _folder_in(self._folder, key) as folder:
             tree = folder / "tree"
             _say(f"{data.name}: making {data.file_count:,} files")
@@ -64,6 +77,19 @@ class Bench:
             "rows": [asdict(row) for row in rows],
         }
 
+    def measure_served(self, key: str, scale: float) -> None:
+        """Measure one data set whole, between two buckets."""
+        title = f"{_TITLES[SERVED_SETS[key]]}, S3 to S3"
+        data = _data_set(SERVED_SETS[key], scale, title)
+        parent = buckets_parent(self._folder, _SERVED_SIZES * data.content_size)
+        with tempfile.TemporaryDirectory(prefix="coldhaul-bench-", dir=parent) as folder:
+            found = ServedSet(data, Path(folder), _say).measure()
+        title = f"{data.name}: {data.file_count:,} of them, {data.content_size / 1e6:,.0f} MB"
+        self._print(report.served_table(title, self._machine, data.content_size, found.rows))
+        self._print(report.floor_table(data.name, found.floor, found.figures.core_count))
+        self.verdicts += judge_set(found.figures)
+        self.documents[key] = asdict(found)
+
     def _run_peers(self, tree: Path, folder: Path) -> dict[str, tuple[Usage, int, int]]:
         _say("peers on the files")
         runs = [*run_restic(tree, folder), run_tar(tree, "tar, zstd, age of the files", folder)]
@@ -74,7 +100,7 @@ class Bench:
     def _run_subject(
         self, data: DataSet, tree: Path, folder: Path, peers: dict[str, tuple[Usage, int, int]]
     ) -> tuple[SetFigures, list[Row], Floor]:
-        subject = Subject(folder)
+        subject = Subject(folder, folder)
         _say("coldhaul backup")
         backup = subject.backup(tree)
         subject.create_job()
@@ -113,6 +139,11 @@ class Bench:
         sys.stdout.flush()
 
 
+def _data_set(key: str, scale: float, name: str) -> DataSet:
+    size = SETS[key]
+    return DataSet(name=name, file_size=size, total_size=max(size, int(_TOTAL_SIZE * scale)))
+
+
 def _figures(
     data: DataSet,
     floor: Floor,
@@ -132,8 +163,8 @@ def _figures(
         peers={name: _cost(usage) for name, usage in peers.items()},
         source_count=first.blob_count,
         written_count=first.written_count,
-        incremental_source_count=incremental.blob_count,
-        incremental_written_count=incremental.written_count,
+        request_count=first.request_count,
+        incremental_request_count=incremental.request_count,
         archived_size=first.archived_size,
         single_size=floor.single_size,
         peak=first.usage.peak,
@@ -195,7 +226,7 @@ def _say(text: str) -> None:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", action="append", choices=[*SETS, "plan"], help="measure only this; repeatable"
+        "--only", action="append", choices=_ALL, help="measure only this; repeatable"
     )
     parser.add_argument(
         "--scale", type=float, default=1.0, help="sizes, as a share of 1 GiB a set and 10 M blobs"
@@ -217,19 +248,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Measure what is asked for; return the exit code."""
     options = _parse(arguments)
-    wanted = options.only or [*SETS, "plan"]
+    wanted = options.only or _ALL
     if options.realtime:
         # Children inherit it: peers and coldhaul alike.
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     try:
-        need_peers()
+        need_tools(is_served=any(key in SERVED_SETS for key in wanted))
         options.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             bench = Bench(Path(folder), describe_machine())
             for key in wanted:
-                bench.measure_plan(options.scale) if key == "plan" else bench.measure_set(
-                    key, options.scale
-                )
+                bench.measure(key, options.scale)
             document = bench.finish()
     except ColdhaulError as error:
         sys.stderr.write(f"bench: {error.message}\n{error.hint}\n")

@@ -10,8 +10,8 @@ import hmac
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import zstandard
@@ -22,8 +22,9 @@ from core.format import names
 from core.sources.repository import Repository
 
 _TARGET_CONTEXT = b"coldhaul/v1/floor/pack"
+READ, WRITE = "read", "write"
 STAGES = (
-    "read", "unseal", "decompress", "check id", "digest", "compress", "seal", "write",
+    READ, "unseal", "decompress", "check id", "digest", "compress", "seal", WRITE,
     "open again", "decompress again", "digest again", "digest of pack",
 )  # fmt: skip
 
@@ -39,12 +40,27 @@ class Floor:
 
     @property
     def cpu(self) -> float:
-        """The stages' CPU seconds together."""
-        return sum(self.stages.values())
+        """The stages' CPU seconds together, servers aside."""
+        return sum(seconds for stage, seconds in self.stages.items() if not is_served(stage))
+
+    @property
+    def server_cpu(self) -> float:
+        """The servers' CPU seconds in the stages that read and write over HTTP."""
+        return sum(seconds for stage, seconds in self.stages.items() if is_served(stage))
 
     def wall(self, core_count: int) -> float:
         """The wall seconds of a session that did nothing else."""
-        return self.cpu / core_count
+        return (self.cpu + self.server_cpu) / core_count
+
+    def over_http(self, stages: Mapping[str, float]) -> "Floor":
+        """Return the floor with these stages instead of reading and writing files."""
+        kept = {name: each for name, each in self.stages.items() if name not in {READ, WRITE}}
+        return replace(self, stages={**kept, **stages})
+
+
+def is_served(stage: str) -> bool:
+    """Say whether the stage is a server's, not the client's."""
+    return stage.startswith("server: ")
 
 
 def measure_floor(source: Repository, folder: Path) -> Floor:
@@ -122,7 +138,7 @@ class _Work:
     def _fetch(self, root: str, blob_names: Sequence[str]) -> list[bytes]:
         self._begin()
         stored = [_read(f"{root}/{name}") for name in blob_names]
-        self._end("read")
+        self._end(READ)
         contexts = [self._source.context(name) for name in blob_names]
         self._begin()
         frames = [
@@ -146,7 +162,7 @@ class _Work:
     def _write(self, stored: bytes) -> None:
         self._begin()
         os.write(self._file, stored)
-        self._end("write")
+        self._end(WRITE)
         self._stored_size += len(stored)
         self._begin()
         self._stored_digest.update(stored)
@@ -156,7 +172,7 @@ class _Work:
         self._write(self._sealer.finalize())
         self._begin()
         os.fsync(self._file)
-        self._end("write")
+        self._end(WRITE)
         return Floor(
             stages={stage: self._seconds[stage] for stage in STAGES},
             content_size=self._content_size,

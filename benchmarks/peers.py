@@ -1,17 +1,13 @@
 """What a user would run instead, with its own settings for speed and with compression on."""
 
-import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import Usage, run
-from core.errors import NotFoundError
 
-PACKAGES = ("restic", "age", "zstd", "tar")
 # The largest that restic takes.
-_RESTIC_PACK_MIB = 128
+RESTIC_PACK_MIB = 128
 _RESTIC = ("restic", "--no-cache", "--quiet")
 _ENVIRONMENT = {"RESTIC_PASSWORD": "bench", "RESTIC_FROM_PASSWORD": "bench"}
 
@@ -26,26 +22,10 @@ class PeerRun:
     object_count: int
 
 
-def need_peers() -> None:
-    """Make sure that all peers are there; with ``INSTALL=1`` root installs what is missing."""
-    missing = [name for name in PACKAGES if shutil.which(name) is None]
-    if not missing:
-        return
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-    if os.environ.get("INSTALL") == "1" and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=False)
-        subprocess.run(command, check=False)
-    if missing := [name for name in missing if shutil.which(name) is None]:
-        raise NotFoundError(
-            f"the benchmark compares with {', '.join(PACKAGES)}; missing: {', '.join(missing)}",
-            hint=f"{' '.join(command)}, or run it as root with INSTALL=1.",
-        )
-
-
 def run_restic(tree: Path, folder: Path) -> list[PeerRun]:
     """Back the tree up with restic, and copy the snapshot into a second repository."""
     first, second = folder / "restic-1", folder / "restic-2"
-    size = ("--pack-size", str(_RESTIC_PACK_MIB))
+    size = ("--pack-size", str(RESTIC_PACK_MIB))
     for repository in (first, second):
         _restic(folder, "init", "--repository-version", "2", "-r", str(repository))
     backup = _restic(folder, "backup", "-r", str(first), *size, str(tree))
@@ -62,19 +42,28 @@ def _restic(folder: Path, *words: str) -> Usage:
 
 def run_tar(tree: Path, name: str, folder: Path) -> PeerRun:
     """Pipe a tree through ``tar | zstd -3 -T0 | age`` into one file, synced as ours are."""
-    keys = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True)
-    recipient = keys.stderr.split()[-1]
     archive = folder / "archive.tar.zst.age"
     script = (
         'set -o pipefail; tar -cf - -C "$0" . | zstd -q -3 -T0 | age -r "$1" > "$2" && sync "$2"'
     )
-    command = ["bash", "-c", script, str(tree), recipient, str(archive)]
+    command = ["bash", "-c", script, str(tree), new_recipient(), str(archive)]
     peer = _peer(name, run(command, folder)[0], archive)
     archive.unlink()
     return peer
 
 
-def _peer(name: str, usage: Usage, stored: Path) -> PeerRun:
+def new_recipient() -> str:
+    """Return a public key of age whose private key nobody keeps."""
+    keys = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True)
+    return keys.stderr.split()[-1]
+
+
+def stored_in(stored: Path) -> tuple[int, int]:
+    """Return the size and number of the files that a path holds or is."""
     files = [path for path in stored.rglob("*") if path.is_file()] if stored.is_dir() else [stored]
-    size = sum(path.stat().st_size for path in files)
-    return PeerRun(name=name, usage=usage, stored_size=size, object_count=len(files))
+    return sum(path.stat().st_size for path in files), len(files)
+
+
+def _peer(name: str, usage: Usage, stored: Path) -> PeerRun:
+    size, count = stored_in(stored)
+    return PeerRun(name=name, usage=usage, stored_size=size, object_count=count)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from benchmarks.bucket_peers import Served
 from benchmarks.floor import Floor
 from benchmarks.machine import Machine
 from benchmarks.measure import Usage
@@ -78,6 +79,34 @@ def set_table(title: str, machine: Machine, rows: Sequence[Row]) -> list[str]:
     return [f"## {title}", "", str(machine), "", *write_table(head, cells), ""]
 
 
+def served_table(
+    title: str, machine: Machine, content_size: int, rows: Sequence[Served]
+) -> list[str]:
+    """Return the section of a data set between two buckets."""
+    head = (
+        "", "wall s", "MB/s", "CPU s", "CPU s/GB", "servers' CPU s", "peak MiB", "all MiB",
+        "reads", "writes", "stored MB", "objects",
+    )  # fmt: skip
+    cells = [
+        (
+            row.name,
+            f"{row.usage.wall:.2f}",
+            f"{content_size / row.usage.wall / 1e6:.0f}",
+            f"{row.usage.cpu:.2f}",
+            f"{row.usage.cpu / content_size * 1e9:.2f}",
+            f"{row.server_cpu:.2f}",
+            _mebibytes(row.usage.peak),
+            _mebibytes(row.usage.peak_sum),
+            f"{row.read_count:,}",
+            f"{row.write_count:,}",
+            f"{row.stored_size / 1e6:.1f}",
+            f"{row.object_count:,}",
+        )
+        for row in rows
+    ]
+    return [f"## {title}", "", str(machine), "", *write_table(head, cells), ""]
+
+
 def _mebibytes(size: int) -> str:
     return f"{size / MIB:.0f}" if size else ""
 
@@ -88,20 +117,21 @@ def floor_table(title: str, floor: Floor, core_count: int) -> list[str]:
         (
             stage,
             f"{seconds / floor.content_size * 1e9:.2f}",
-            f"{floor.content_size / seconds / 1e6:.0f}",
+            f"{floor.content_size / seconds / 1e6:.0f}" if seconds else "",
         )
         for stage, seconds in floor.stages.items()
     ]
-    cpu = floor.cpu / floor.content_size * 1e9
-    rows.append(("all stages", f"{cpu:.2f}", f"{1e3 / cpu:.0f}"))
-    rows.append(
-        (
-            f"floor on {core_count} cores, wall",
-            f"{cpu / core_count:.2f}",
-            f"{1e3 * core_count / cpu:.0f}",
-        )
-    )
+    for name, seconds in _sums(floor, core_count).items():
+        per_gb = seconds / floor.content_size * 1e9
+        rows.append((name, f"{per_gb:.2f}", f"{1e3 / per_gb:.0f}"))
     return [f"### The floor: {title}", "", *write_table(("stage", "CPU s/GB", "MB/s"), rows), ""]
+
+
+def _sums(floor: Floor, core_count: int) -> dict[str, float]:
+    sums = {"all stages": floor.cpu}
+    if floor.server_cpu:
+        sums["their servers"] = floor.server_cpu
+    return sums | {f"floor on {core_count} cores, wall": floor.wall(core_count)}
 
 
 def plan_table(machine: Machine, planning: Planning) -> list[str]:

@@ -3,17 +3,22 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import ROOT
 from benchmarks.measure import Usage, run
+from core.ids import JobId
 from core.sources.repository import Repository, open_repository
 from core.stores.folder import FolderStore
 
+JOB = JobId("bench")
+SOURCE, TARGET = "primary", "vault"
+PASSPHRASE_VARIABLE = "BENCH_PASSPHRASE"
 _PASSPHRASE = "benchmarks are not secret"
-_ENVIRONMENT = {"BENCH_PASSPHRASE": _PASSPHRASE, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {PASSPHRASE_VARIABLE: _PASSPHRASE, "PYTHONPATH": str(ROOT)}
 _COMMAND = (sys.executable, "-c", "from proxy.start import main; main()")
 _CONFIG = """\
 version = 1
@@ -56,27 +61,32 @@ class Session:
 
 
 class Subject:
-    """A sealed source, a sealed target and a job between them, in one folder."""
+    """A sealed source, a sealed target and a job between them."""
 
-    def __init__(self, folder: Path) -> None:
-        """Write the configuration and create both repositories."""
-        self._folder = folder
-        (folder / "coldhaul.toml").write_text(_CONFIG.format(folder=folder))
-        for name in ("primary", "vault"):
+    def __init__(self, folder: Path, repositories: Path) -> None:
+        """Write the configuration into ``folder`` and create both repositories, each a folder."""
+        self.folder = folder
+        self.repositories = repositories
+        (folder / "coldhaul.toml").write_text(_CONFIG.format(folder=repositories))
+        for name in (SOURCE, TARGET):
             self._run("repository", "create", name)
 
     def backup(self, tree: Path) -> Usage:
         """Back the tree up."""
-        return self._run("backup", str(tree), "--to", "primary")[0]
+        return self._run("backup", str(tree), "--to", SOURCE)[0]
 
     def create_job(self) -> None:
         """Create the job so that it copies the point that is there."""
-        self._run("job", "create", "bench", "--include-newest")
+        self._run("job", "create", JOB, "--include-newest")
 
     def run_job(self) -> Session:
         """Run the job once."""
+        return self.session(lambda: self._run("job", "run", JOB))
+
+    def session(self, command: Callable[[], tuple[Usage, dict[str, Any]]]) -> Session:
+        """Run the job by a command that prints what ``job run --json`` does."""
         count, size = self._written()
-        usage, document = self._run("job", "run", "bench")
+        usage, document = command()
         count_after, size_after = self._written()
         session = document["session"] or {"blob_count": 0, "pack_count": 0}
         return Session(
@@ -89,22 +99,22 @@ class Subject:
 
     def open_source(self) -> Repository:
         """Open the source as a library would."""
-        return open_repository(FolderStore(self._folder / "primary"), lambda: _PASSPHRASE)
+        return open_repository(FolderStore(self.repositories / SOURCE), lambda: _PASSPHRASE)
 
     def blob_files(self) -> Path:
         """Return the folder of the source's loose blobs."""
-        return self._folder / "primary" / "blobs"
+        return self.repositories / SOURCE / "blobs"
 
     def _written(self) -> tuple[int, int]:
         """Count the target's objects, and the bytes of those that lie in the cold class."""
         count = size = 0
-        for folder, _, files in os.walk(self._folder / "vault"):
+        for folder, _, files in os.walk(self.repositories / TARGET):
             count += len(files)
-            if Path(folder).relative_to(self._folder).parts[1:2] == ("packs",):
+            if Path(folder).relative_to(self.repositories).parts[1:2] == ("packs",):
                 size += sum((Path(folder) / name).stat().st_size for name in files)
         return count, size
 
     def _run(self, *words: str) -> tuple[Usage, dict[str, Any]]:
-        usage, text = run([*_COMMAND, *words, "--json"], self._folder, _ENVIRONMENT)
+        usage, text = run([*_COMMAND, *words, "--json"], self.folder, ENVIRONMENT)
         document: dict[str, Any] = json.loads(text)
         return usage, document

@@ -32,7 +32,9 @@ class SetFigures:
     """What was measured on one data set; sizes are bytes, counts numbers of things.
 
     ``idle`` is a run that finds nothing to copy: start-up and key derivation. ``single_size`` is
-    what zstd makes of every blob by itself at the same level.
+    what zstd makes of every blob by itself at the same level. Requests are reads of the source
+    and writes to the target; ``written_count`` are the latter. ``floor_server_cpu`` is what
+    servers on the same cores take to serve what the floor reads and writes.
     """
 
     name: str
@@ -46,11 +48,12 @@ class SetFigures:
     peers: Mapping[str, Cost]
     source_count: int
     written_count: int
-    incremental_source_count: int
-    incremental_written_count: int
+    request_count: int
+    incremental_request_count: int
     archived_size: int
     single_size: int
     peak: int
+    floor_server_cpu: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,8 @@ class Verdict:
 
 def floor_share(figures: SetFigures) -> float:
     """Return which part of a run's wall time even the floor would take."""
-    return figures.floor_cpu / figures.core_count / figures.first.wall
+    cpu = figures.floor_cpu + (figures.floor_server_cpu or 0.0)
+    return cpu / figures.core_count / figures.first.wall
 
 
 def incremental_share(figures: SetFigures) -> float:
@@ -88,8 +92,7 @@ def incremental_share(figures: SetFigures) -> float:
 
 def request_share(figures: SetFigures) -> float:
     """Return what an incremental run's requests are of the first one's."""
-    first = figures.source_count + figures.written_count
-    return (figures.incremental_source_count + figures.incremental_written_count) / first
+    return figures.incremental_request_count / figures.request_count
 
 
 def judge_set(figures: SetFigures) -> Iterator[Verdict]:
@@ -98,6 +101,10 @@ def judge_set(figures: SetFigures) -> Iterator[Verdict]:
     yield _least(
         name, "wall: share that the floor would take", floor_share(figures), FLOOR_SHARE_MIN
     )
+    if figures.floor_server_cpu is not None:
+        # Where servers share the cores, CPU alone tells of the client.
+        share = figures.floor_cpu / figures.first.cpu
+        yield _least(name, "CPU: share that the floor would take", share, FLOOR_SHARE_MIN)
     times = PEER_TIMES_MIN.get(figures.blob_size)
     if times is not None:
         yield from _judge_peers(figures, times)
@@ -105,7 +112,7 @@ def judge_set(figures: SetFigures) -> Iterator[Verdict]:
         archived = figures.archived_size / figures.single_size
         yield _most(name, "archived bytes / zstd of each blob", archived, ARCHIVED_SHARE_MAX)
         writes = figures.written_count / figures.source_count
-        yield _most(name, "objects written / objects of the source", writes, WRITES_SHARE_MAX)
+        yield _most(name, "writes / objects of the source", writes, WRITES_SHARE_MAX)
     yield _most(name, "peak memory of a process", figures.peak / MIB, PEAK_MAX / MIB, "MiB")
     yield _most(name, "1 % changed: requests", request_share(figures), INCREMENTAL_SHARE_MAX)
     yield _most(name, "1 % changed: CPU", incremental_share(figures), INCREMENTAL_SHARE_MAX)

@@ -17,10 +17,6 @@ def open_store(url: str, settings: StoreSettings, *, create: bool = False) -> St
         from core.stores.s3 import S3Store
 
         return S3Store(url, settings)
-    if url.startswith("az://"):
-        from core.stores.azure import AzureStore
-
-        return AzureStore(url, settings)
     return FolderStore.open(url, create=create)
 
 
@@ -29,12 +25,7 @@ def open_bucket(url: str, settings: StoreSettings, *, create: bool = False) -> W
 
     ``create`` lets a folder be made; buckets and containers have to be there.
     """
-    if url.startswith("az://"):
-        from core.stores.azure_bucket import AzureBucket
-
-        return AzureBucket(url, settings)
+    del settings
     if "://" in url and not url.startswith("file:"):
-        raise InputError(
-            f"{url!r} is not the URL of a folder or container", hint="write file:///path or az://"
-        )
+        raise InputError(f"{url!r} is not the URL of a folder", hint="write file:///path")
     return FolderBucket.open(url, create=create)

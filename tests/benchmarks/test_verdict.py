@@ -23,8 +23,8 @@ FIGURES = SetFigures(
     },
     source_count=40_000,
     written_count=20,
-    incremental_source_count=400,
-    incremental_written_count=15,
+    request_count=40_020,
+    incremental_request_count=415,
     archived_size=430,
     single_size=500,
     peak=200 * MIB,
@@ -39,13 +39,21 @@ def test_the_floor_is_the_cpu_of_all_stages_over_the_cores() -> None:
     assert verdict.floor_share(FIGURES) == pytest.approx(12 / 2 / 7.5)
 
 
+def test_servers_on_the_same_cores_are_part_of_the_floor_and_not_of_the_client() -> None:
+    served = replace(FIGURES, floor_server_cpu=1.5)
+    promises = judged(served)
+    assert promises["wall: share that the floor would take"].value == pytest.approx(0.9)
+    assert promises["CPU: share that the floor would take"].value == pytest.approx(0.8)
+    assert "CPU: share that the floor would take" not in judged(FIGURES)
+
+
 def test_start_up_counts_neither_for_the_first_nor_for_the_incremental_run() -> None:
     assert verdict.incremental_share(FIGURES) == pytest.approx(0.35 / 14)
     faster = replace(FIGURES, incremental=Cost(wall=0.4, cpu=0.9))
     assert verdict.incremental_share(faster) == 0
 
 
-def test_requests_are_blobs_read_and_objects_written() -> None:
+def test_requests_of_an_incremental_run_are_a_share_of_the_first_ones() -> None:
     assert verdict.request_share(FIGURES) == pytest.approx(415 / 40_020)
 
 
@@ -68,7 +76,7 @@ def test_larger_blobs_ask_for_less_of_a_lead(blob_size: int, times: float) -> No
 
 def test_archived_bytes_and_writes_are_judged_on_small_blobs_only() -> None:
     assert judged(FIGURES)["archived bytes / zstd of each blob"].value == pytest.approx(0.86)
-    assert judged(FIGURES)["objects written / objects of the source"].value == pytest.approx(0.0005)
+    assert judged(FIGURES)["writes / objects of the source"].value == pytest.approx(0.0005)
     large = judged(replace(FIGURES, blob_size=MIB))
     assert "archived bytes / zstd of each blob" not in large
 

@@ -1,0 +1,84 @@
+"""The floor's reading and writing when both go over HTTP: bare obstore and nothing else.
+
+``python -m benchmarks.http_floor`` is what is measured, as a process of its own: its CPU is the
+client's, and what the servers take for it is counted beside.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import obstore
+from obstore.store import S3Store
+
+from benchmarks.machine import ROOT
+from benchmarks.measure import run
+from benchmarks.servers import ENVIRONMENT, Servers, open_bucket
+from core import limits
+
+SCRATCH = "scratch"
+GET, PUT = "GET", "PUT"
+
+
+def measure_http(
+    servers: Servers, folder: Path, bucket: str, prefix: str, stored_size: int
+) -> dict[str, float]:
+    """Return CPU seconds of reading all objects below a prefix and of writing so many bytes.
+
+    The servers' own are under ``server: GET`` and ``server: PUT``.
+    """
+    found = {}
+    for stage, url, words in (
+        (GET, servers.source_url, (bucket, prefix)),
+        (PUT, servers.target_url, (SCRATCH, str(stored_size))),
+    ):
+        command = [sys.executable, "-m", "benchmarks.http_floor", stage, url, *words]
+        before = servers.counts()
+        _, text = run(command, folder, {**ENVIRONMENT, "PYTHONPATH": str(ROOT)})
+        found[stage] = json.loads(text)
+        found[f"server: {stage}"] = servers.counts().since(before).cpu
+    return found
+
+
+def _get(store: S3Store, keys: list[str]) -> None:
+    def read(run_of_keys: list[str]) -> None:
+        for key in run_of_keys:
+            obstore.get(store, key).bytes()
+
+    count = limits.FETCH_THREADS
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(read, (keys[first::count] for first in range(count))))
+
+
+def _put(store: S3Store, size: int) -> None:
+    obstore.put(
+        store, "object", _pieces(size), use_multipart=True, chunk_size=limits.UPLOAD_PART_SIZE,
+        max_concurrency=limits.UPLOAD_PARTS_IN_FLIGHT_MAX,
+    )  # fmt: skip
+
+
+def _pieces(size: int) -> Iterator[bytes]:
+    piece = bytes(limits.UPLOAD_PART_SIZE)
+    while size > 0:
+        yield piece[: min(size, len(piece))]
+        size -= len(piece)
+
+
+def main(stage: str, url: str, bucket: str, what: str) -> None:
+    """Print the CPU seconds of one stage, start-up and listing aside."""
+    store = open_bucket(url, bucket)
+    pages = store.list(what) if stage == GET else ()
+    keys = [head["path"] for page in pages for head in page]
+    started = time.process_time()
+    if stage == GET:
+        _get(store, keys)
+    else:
+        _put(store, int(what))
+    sys.stdout.write(json.dumps(time.process_time() - started))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
