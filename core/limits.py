@@ -115,6 +115,11 @@ STORE_DELAY_SECONDS_MAX = 20
 # Requests under way at once to one store in one process: more than all our threads together, so
 # that only a store that asks for less lowers it.
 STORE_CONCURRENCY_MAX = 64
+# A page of Azure's listing and one request that deletes: Azure's own bounds. Up to so many objects
+# of a folder are asked for their tier one by one, more by a listing of it.
+AZURE_PAGE_MAX = 5000
+AZURE_DELETES_MAX = 256
+AZURE_HEADS_MAX = 16
 # A limit of bandwidth lets so much pass at once before it spreads: one second of it.
 BANDWIDTH_BURST_SECONDS = 1
 

@@ -87,7 +87,7 @@ def _check_together(raw: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from check_shapes(raw["repositories"])
     yield from check_stores(repositories, stores, written)
     yield from check_repositories(repositories, stores)
-    yield from check_jobs(values["jobs"], repositories)
+    yield from check_jobs(values["jobs"], repositories, stores)
 
 
 def _refusal(path: Path, problems: list[str]) -> InputError:

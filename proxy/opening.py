@@ -10,8 +10,11 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.model import Identity
+from core.sources.bucket import BucketSource, open_bucket_source
 from core.sources.repository import Repository, open_repository
 from core.stores import opening
+from core.stores.bucket import Bucket
+from core.stores.classes import Use, parse_storage_class
 from core.stores.store import Store
 from proxy.invocation import Invocation
 from proxy.location import Place, folder_url, relation
@@ -28,6 +31,21 @@ def open_store(invocation: Invocation, name: str, *, create: bool = False) -> St
     return opening.open_store(table.url, store_settings(config, table), create=create)
 
 
+def open_source(invocation: Invocation, name: str) -> Repository | BucketSource:
+    """Open what a job copies from: a repository, or a bucket of other tools' objects."""
+    table = invocation.config.repository(name)
+    if not table.is_bucket:
+        return open_named(invocation, name)
+    return open_bucket_source(open_bucket(invocation, name), table.retention_type)
+
+
+def open_bucket(invocation: Invocation, name: str) -> Bucket:
+    """Return the objects of a bucket that is declared; nothing is asked of it yet."""
+    config = invocation.config
+    table = config.repository(name)
+    return opening.open_bucket(table.url, store_settings(config, table))
+
+
 def _refuse_bucket(name: str, table: RepositoryTable) -> None:
     if table.is_bucket:
         raise InputError(
@@ -35,6 +53,19 @@ def _refuse_bucket(name: str, table: RepositoryTable) -> None:
             "only a repository can be used here",
             hint="A bucket is copied by a job that names it as its source; what was copied is in "
             "the job's target.",
+        )
+
+
+def refuse_copies_only(invocation: Invocation, name: str) -> None:
+    """Refuse to back up into a repository whose class is for copies only (R6)."""
+    config = invocation.config
+    table = config.repository(name)
+    vendor = store_settings(config, table).vendor
+    if parse_storage_class(table.storage_class, vendor, Use.PACKS).is_archive:
+        raise InputError(
+            f"repositories.{name}.storage_class is {table.storage_class}, which is for copies only",
+            hint="Back up into a repository in a class that is read at once, and let a job copy "
+            "that one here.",
         )
 
 

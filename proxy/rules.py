@@ -10,7 +10,7 @@ from itertools import combinations
 
 from proxy.location import relation
 from proxy.problems import key_path, problem
-from proxy.store_rules import Values, place_of
+from proxy.store_rules import Values, copies_only_class, place_of
 from proxy.suggestion import suggest
 from proxy.tables import Kind
 
@@ -44,10 +44,15 @@ def is_bucket(repository: Values) -> bool:
     return repository.get("kind") == Kind.BUCKET
 
 
-def check_jobs(jobs: Mapping[str, Values], repositories: Mapping[str, Values]) -> Iterator[str]:
-    """Find everything that forbids a job: names, rule R1, and jobs in each other's way."""
+def check_jobs(
+    jobs: Mapping[str, Values],
+    repositories: Mapping[str, Values],
+    stores: Mapping[str, Values],
+) -> Iterator[str]:
+    """Find everything that forbids a job: names, rules R1 and R6, and jobs in each other's way."""
     for name, job in jobs.items():
         yield from _check_names(name, job, repositories)
+        yield from _check_source(name, job, repositories, stores)
         yield from _check_pair(name, job, repositories)
     yield from _check_crossings({name: job for name, job in jobs.items() if _is_whole(job)})
 
@@ -62,6 +67,17 @@ def _check_names(name: str, job: Values, repositories: Mapping[str, Values]) -> 
         if written is not None and written not in repositories:
             hint = suggest(written, repositories)
             yield problem(("jobs", name, end), written, "no such repository is declared", hint)
+
+
+def _check_source(
+    name: str, job: Values, repositories: Mapping[str, Values], stores: Mapping[str, Values]
+) -> Iterator[str]:
+    source = job.get("source", "")
+    class_name = copies_only_class(repositories.get(source, {}), stores)
+    if class_name:
+        what = f"its storage_class is {class_name}, which is for copies only"
+        hint = "copy from a repository or bucket in a class that is read at once"
+        yield problem(("jobs", name, "source"), source, what, hint)
 
 
 def _check_pair(name: str, job: Values, repositories: Mapping[str, Values]) -> Iterator[str]:

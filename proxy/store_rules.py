@@ -7,7 +7,9 @@ the keys of each store as they stand in the file, right or wrong.
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from core.errors import InputError
 from core.stores.address import AMAZON_S3, AZURE_BLOB, FILESYSTEM, S3_COMPATIBLE, derive_vendor
+from core.stores.classes import Use, find_storage_class, parse_storage_class
 from proxy.location import Place
 from proxy.problems import key_path, problem
 from proxy.store_table import AZURE_KEYS, S3_KEYS
@@ -81,10 +83,31 @@ def _check_store_name(
 
 def _check_classes(name: str, repository: Values, stores: Mapping[str, Values]) -> Iterator[str]:
     vendor = vendor_of(repository, stores)
-    for key in ("storage_class", "metadata_class"):
-        if key in repository and vendor == FILESYSTEM:
-            location = ("repositories", name, key)
-            yield problem(location, repository[key], "a folder has no classes", "remove it")
+    for use in (Use.PACKS, Use.METADATA):
+        text = repository.get(use.value, "")
+        location = ("repositories", name, use.value)
+        if text and vendor == FILESYSTEM:
+            yield problem(location, text, "a folder has no classes", "remove it")
+            continue
+        try:
+            parse_storage_class(text, vendor, use)
+        except InputError as error:
+            yield problem(location, text, error.message, _continued(error.hint))
+
+
+def _continued(sentence: str) -> str:
+    """Write a sentence as the end of another one."""
+    text = sentence.removesuffix(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
+def copies_only_class(repository: Values, stores: Mapping[str, Values]) -> str:
+    """Return a repository's class if it is one for copies alone (R6), else an empty text."""
+    text = repository.get("storage_class", "")
+    if not text or "url" not in repository:
+        return ""
+    found = find_storage_class(text, vendor_of(repository, stores))
+    return found.name if found is not None and found.is_archive else ""
 
 
 def _check_keys(

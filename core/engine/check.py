@@ -53,7 +53,7 @@ def check_repository(store: Store, secret: str | None, now: datetime) -> tuple[F
     try:
         identity = read_identity(store)
     except ColdhaulError as error:
-        return (_failed("identity", error),)
+        return (failed("identity", error),)
     checks: dict[str, Callable[[], Iterable[Finding]]] = {
         "keys": lambda: _check_keys(store, identity, secret),
         "copies beside the packs": lambda: _check_copies(store, identity),
@@ -72,20 +72,22 @@ def _collect(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Find
     try:
         yield from check()
     except ColdhaulError as error:
-        yield _failed(what, error)
+        yield failed(what, error)
 
 
-def _failed(what: str, error: ColdhaulError) -> Finding:
+def failed(what: str, error: ColdhaulError) -> Finding:
+    """Return the finding that a check ended by an error."""
     return Finding(level=Level.ERROR, what=what, detail=error.message, hint=error.hint)
 
 
-def _ok(what: str, detail: str) -> Finding:
+def passed(what: str, detail: str) -> Finding:
+    """Return the finding that a check found nothing wrong."""
     return Finding(level=Level.OK, what=what, detail=detail)
 
 
 def _describe(identity: Identity) -> Finding:
     encryption = "encrypted" if identity.is_encrypted else "not encrypted"
-    return _ok(
+    return passed(
         "identity",
         f"{identity.id}: format version {identity.format_version}, "
         f"{identity.retention_type.value}, {encryption}",
@@ -120,13 +122,13 @@ def _check_keys(store: Store, identity: Identity, secret: str | None) -> Iterato
     access = unlock(current, identity, secret, names.keyset(current.version))
     kinds = ", ".join(f"{slot.name} ({slot.kind})" for slot in current.slots)
     epochs = len(access.ring.epochs)
-    yield _ok("keys", f"version {current.version} opens: {epochs} epoch(s), slots: {kinds}")
+    yield passed("keys", f"version {current.version} opens: {epochs} epoch(s), slots: {kinds}")
 
 
 def _check_copies(store: Store, identity: Identity) -> Iterator[Finding]:
     problems = list(compare_copies(store))
     if not problems:
-        yield _ok("copies beside the packs", "equal to their originals")
+        yield passed("copies beside the packs", "equal to their originals")
     for name, problem in problems:
         yield Finding(
             level=Level.ERROR,
@@ -166,7 +168,7 @@ def _check_texts(store: Store) -> Iterator[Finding]:
         if not any(head.name == name for head in store.list(name))
     ]
     if not missing:
-        yield _ok("texts", f"{names.FORMAT_DOCUMENT} and {names.READER} are there")
+        yield passed("texts", f"{names.FORMAT_DOCUMENT} and {names.READER} are there")
         return
     yield Finding(
         level=Level.WARNING,
@@ -188,7 +190,7 @@ def _check_open_sessions(store: Store, now: datetime) -> Iterator[Finding]:
             hint="'coldhaul session resume' finishes one, 'session abandon' gives it up.",
         )
         return
-    yield _ok("open sessions", f"{len(heads)}, none of them old")
+    yield passed("open sessions", f"{len(heads)}, none of them old")
 
 
 def _check_damage(store: Store) -> Iterator[Finding]:
@@ -201,7 +203,7 @@ def _check_damage(store: Store) -> Iterator[Finding]:
             hint="'coldhaul verify' says which restore points need them.",
         )
         return
-    yield _ok("damage", "none is listed")
+    yield passed("damage", "none is listed")
 
 
 def _check_uploads(store: Store, now: datetime) -> Iterator[Finding]:
@@ -217,7 +219,7 @@ def _check_uploads(store: Store, now: datetime) -> Iterator[Finding]:
             f"'coldhaul verify' give those up that are {UNFINISHED_UPLOAD_KEPT_DAYS} days old.",
         )
         return
-    yield _ok("unfinished uploads", "none is old")
+    yield passed("unfinished uploads", "none is old")
 
 
 def _check_permissions(store: Store) -> Iterator[Finding]:
@@ -238,8 +240,8 @@ def _try(what: str, attempt: Callable[[], None]) -> Finding:
     try:
         attempt()
     except ColdhaulError as error:
-        return _failed(what, error)
-    return _ok(what, "tried")
+        return failed(what, error)
+    return passed(what, "tried")
 
 
 def _shown(found: Sequence[str]) -> str:

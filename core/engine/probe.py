@@ -8,6 +8,8 @@ import secrets
 
 from core.errors import ConflictError, StoreError
 from core.format import names
+from core.limits import UPLOAD_PART_SIZE
+from core.stores.address import FILESYSTEM
 from core.stores.store import Store
 
 PREFIX = f"{names.SESSIONS}probe-"
@@ -60,11 +62,13 @@ class Probe:
     def upload_again(self) -> None:
         """Try to create the object a second time as packs are written, which must be refused too.
 
-        Some stores keep the promise for a single request and not for an upload in parts.
+        Some stores keep the promise for a single request and not for an upload in parts, which
+        begins at the size of one part. A folder has one way to write.
         """
+        is_folder = self._store.vendor == FILESYSTEM
         upload = self._store.upload(self.name)
         try:
-            upload.write(_SECOND)
+            upload.write(_SECOND if is_folder else bytes(UPLOAD_PART_SIZE))
             upload.complete()
         except ConflictError:
             self.read()

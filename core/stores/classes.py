@@ -29,8 +29,8 @@ class StorageClass:
     """One class. ``name`` is sent to the vendor; empty leaves the choice to it.
 
     ``days_min`` and ``size_min`` are billed at least, whatever an object's age and size are.
-    ``is_archive``: for long-term copies only, never a source (R6). ``refusal`` says why we do not
-    write into it at all.
+    ``is_archive``: for the packs of copies only, never metadata or a source (R6). ``refusal`` says
+    why we do not write into it at all.
     """
 
     name: str
@@ -43,11 +43,7 @@ class StorageClass:
 
     def can_be(self, use: Use) -> bool:
         """Say whether this class is good for a use."""
-        if self.refusal:
-            return False
-        if use is Use.METADATA:
-            return not self.needs_retrieval
-        return use is Use.PACKS or not self.is_archive
+        return not self.refusal and (use is Use.PACKS or not self.is_archive)
 
 
 def _amazon(name: str, **parts: object) -> StorageClass:
@@ -145,8 +141,8 @@ def _explain(found: StorageClass, use: Use) -> str:
         return f"nothing is written into the class {found.name}: {found.refusal}"
     if use is Use.METADATA:
         return (
-            f"{found.name} cannot hold metadata: it has to be readable at once, to plan, list and "
-            "verify"
+            f"{found.name} is a class for packs and cannot hold metadata, which is read again and "
+            "again to plan, list and verify"
         )
     return f"{found.name} is a class for copies and cannot be the source of one"
 

@@ -17,6 +17,10 @@ def open_store(url: str, settings: StoreSettings, *, create: bool = False) -> St
         from core.stores.s3 import S3Store
 
         return S3Store(url, settings)
+    if url.startswith("az://"):
+        from core.stores.azure import AzureStore
+
+        return AzureStore(url, settings)
     return FolderStore.open(url, create=create)
 
 
@@ -25,7 +29,12 @@ def open_bucket(url: str, settings: StoreSettings, *, create: bool = False) -> W
 
     ``create`` lets a folder be made; buckets and containers have to be there.
     """
-    del settings
+    if url.startswith("az://"):
+        from core.stores.azure_bucket import AzureBucket
+
+        return AzureBucket(url, settings)
     if "://" in url and not url.startswith("file:"):
-        raise InputError(f"{url!r} is not the URL of a folder", hint="write file:///path")
+        raise InputError(
+            f"{url!r} is not the URL of a folder or container", hint="write file:///path or az://"
+        )
     return FolderBucket.open(url, create=create)

@@ -176,7 +176,8 @@ def missing_bucket(bucket: str) -> StoreError:
     """Return the error for a bucket that does not exist."""
     return StoreError(
         f"there is no bucket {bucket}",
-        hint="Create it, or correct the URL, the endpoint or the account in the configuration.",
+        hint=f"Create it, as with `aws s3 mb s3://{bucket}`, or correct the URL, the endpoint or "
+        "the account in the configuration.",
     )
 
 

@@ -10,7 +10,7 @@ from proxy.documents import Document, point_document, skipped_documents
 from proxy.exits import DONE, WARNINGS
 from proxy.interrupt import stoppable
 from proxy.invocation import Invocation, command
-from proxy.opening import open_named, refuse_overlap
+from proxy.opening import open_named, refuse_copies_only, refuse_overlap
 from proxy.progress import shown_progress
 from proxy.wording import (
     show_count,
@@ -42,6 +42,7 @@ def backup(invocation: Invocation, folder: FolderArgument, name: ToRepository) -
 
     Example: coldhaul backup /srv/data --to primary
     """
+    refuse_copies_only(invocation, name)
     repository = open_named(invocation, name)
     refuse_overlap(invocation, folder, "back up")
     go_on = invocation.command_line("backup", str(folder), "--to", name)

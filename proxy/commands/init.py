@@ -11,11 +11,12 @@ from proxy.invocation import Invocation, command
 
 STARTER = """\
 # What coldhaul works on. `coldhaul repository check NAME` tries what is written here.
+# Lines that begin with '#' and no blank are examples: take the '#' away to use them.
 version = 1
 
 # Where backups go: small blobs, quickly read. `coldhaul backup DIR --to primary` fills it.
 [repositories.primary]
-url = "file:///srv/backups/primary"    # an absolute folder; s3:// and az:// come later
+url = "file:///srv/backups/primary"    # or s3://BUCKET/PREFIX, or az://CONTAINER/PREFIX
 proxy = "hq"                           # the machine that does the work, or: proxy_pool = "..."
 retention_type = "snapshot-based"      # whole restore points age; "item-level": each item does
 retention = "1 year"                   # N days, weeks, months or years, or "forever"
@@ -35,7 +36,57 @@ encryption.passphrase = "env:VAULT_PASSPHRASE"
 source = "primary"
 target = "vault"
 schedule = "daily 22:00"               # or "immediate", or "periodic 30 min" (5 min to 12 h)
-# allow_damaged = true                 # publish a copy although items of the source are damaged
+#allow_damaged = true                  # publish a copy although items of the source are damaged
+
+# Copies in Amazon S3, in a class that is cheap and has to be retrieved before a restore. The bucket
+# has to exist. Credentials are those of the environment, of ~/.aws or of the machine's role.
+#[stores.amazon]
+#region = "eu-central-1"
+#role_arn = "arn:aws:iam::123456789012:role/coldhaul"   # a role to assume
+#write_bandwidth = "100 Mbit/s"        # or in bytes, as in "50 MB/s"
+
+#[repositories.glacier]
+#url = "s3://bucket-name/coldhaul"
+#store = "amazon"
+#storage_class = "DEEP_ARCHIVE"        # of packs; everything else stays readable at once
+#proxy = "hq"
+#retention_type = "snapshot-based"
+#retention = "10 years"
+#encryption.passphrase = "env:VAULT_PASSPHRASE"
+
+# S3-compatible storage of another vendor: the same with an endpoint.
+#[stores.compatible]
+#endpoint = "https://s3.example.com"
+#profile = "copies"                    # of ~/.aws/config
+#ca_bundle = "/etc/ssl/own-ca.pem"     # if its certificate is of an authority of your own
+
+# Azure Blob Storage: the endpoint says which account. Credentials are those of the environment, of
+# the machine's managed identity or of `az login`.
+#[stores.azure]
+#endpoint = "https://ACCOUNT.blob.core.windows.net"
+#account_key = "env:AZURE_ACCOUNT_KEY" # only for accounts without Entra ID
+
+#[repositories.archive]
+#url = "az://container-name/coldhaul"
+#store = "azure"
+#storage_class = "Archive"
+#proxy = "hq"
+#retention_type = "snapshot-based"
+#retention = "10 years"
+#encryption.passphrase = "env:VAULT_PASSPHRASE"
+
+# Whatever another tool writes into a bucket can be copied as well; nothing is ever written there.
+#[repositories.restic]
+#kind = "bucket"
+#url = "s3://another-bucket/restic"
+#store = "compatible"
+#proxy = "hq"
+#retention_type = "snapshot-based"
+
+#[jobs.restic]
+#source = "restic"
+#target = "archive"
+#schedule = "immediate"
 """
 
 

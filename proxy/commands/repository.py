@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from core.engine.check import Finding, Level, check_repository
+from core.engine.check_bucket import check_bucket
 from core.engine.create import create_repository
 from core.engine.session import system_clock
 from core.errors import InputError
@@ -14,8 +15,9 @@ from core.sources.repository import read_identity
 from proxy.commands.arguments import RepositoryName
 from proxy.exits import DONE, STORE, WARNINGS
 from proxy.invocation import Invocation, command, new_group
-from proxy.opening import fetch_secret, find_mismatches, open_store
+from proxy.opening import fetch_secret, find_mismatches, open_bucket, open_store
 from proxy.output import add_row, make_table
+from proxy.store_findings import check_configured_store, describe_classes
 
 # What the finding about the secret itself is called.
 _FETCH_CHECK = "the secret"
@@ -32,9 +34,9 @@ def register(app: typer.Typer) -> None:
 def create(invocation: Invocation, name: RepositoryName) -> int:
     """Create a repository as the configuration describes it.
 
-    Makes its folder, tries whether the place keeps what coldhaul relies on, and leaves FORMAT.md
-    and read_pack.py, which tell how to read it without coldhaul. Interrupted, it is finished by
-    running it again.
+    Makes its folder (a bucket or container has to be there), tries whether the place keeps what
+    coldhaul relies on, and leaves FORMAT.md and read_pack.py, which tell how to read it without
+    coldhaul. Interrupted, it is finished by running it again.
 
     Example: coldhaul repository create vault
     """
@@ -52,6 +54,9 @@ def create(invocation: Invocation, name: RepositoryName) -> int:
         f"Created repository {name!r} at {table.url}: {identity.retention_type}, "
         f"{'encrypted' if identity.is_encrypted else 'not encrypted'}."
     ]
+    classes = describe_classes(invocation.config, table)
+    if classes:
+        lines.append(f"Objects go into these classes: {classes}.")
     if identity.is_encrypted:
         recovery = invocation.command_line("key", "add", name, "--recovery")
         lines += [
@@ -74,16 +79,20 @@ def create(invocation: Invocation, name: RepositoryName) -> int:
 def check(invocation: Invocation, name: RepositoryName) -> int:
     """Check whether a repository can be used, and show everything found.
 
-    Tries reach, identity, keys, their copies, permissions and create-only writes. Exit code 6
-    when a finding is an error, 8 when one is a warning.
+    Tries reach, identity, keys, their copies, permissions and create-only writes; of a bucket of
+    other tools, whether it can be listed and read. Exit code 6 when a finding is an error, 8 when
+    one is a warning.
 
     Example: coldhaul repository check vault
     """
     table = invocation.config.repository(name)
+    if table.is_bucket:
+        return _show_findings(invocation, name, _check_bucket(invocation, name))
     store = open_store(invocation, name)
     # Without an identity there is nothing else to find out.
     identity = read_identity(store)
     secret, findings = _try_secret(invocation, name)
+    findings += check_configured_store(invocation.config, table)
     findings += [
         Finding(level=Level.ERROR, what="configuration", detail=problem)
         for problem in find_mismatches(name, table, identity)
@@ -94,9 +103,19 @@ def check(invocation: Invocation, name: RepositoryName) -> int:
         for finding in check_repository(store, secret, system_clock())
         if is_secret_known or finding.what != "keys"
     ]
+    return _show_findings(invocation, name, findings)
+
+
+def _check_bucket(invocation: Invocation, name: str) -> list[Finding]:
+    config = invocation.config
+    configured = check_configured_store(config, config.repository(name))
+    return [*configured, *check_bucket(open_bucket(invocation, name))]
+
+
+def _show_findings(invocation: Invocation, name: str, findings: Sequence[Finding]) -> int:
     document = {
         "repository": name,
-        "url": table.url,
+        "url": invocation.config.repository(name).url,
         "findings": [
             {"level": each.level, "what": each.what, "detail": each.detail, "hint": each.hint}
             for each in findings

@@ -9,6 +9,7 @@ ELSEWHERE = {
     "core/stores/store.py": "what every store promises: tests/conformance holds each to it",
     "core/stores/bucket.py": "what every bucket promises: tests/conformance holds each to it",
     "core/stores/folder*.py": "tests/conformance",
+    "core/stores/azure*.py": "tests/conformance",
     "core/stores/s3*.py": "tests/conformance",
     "core/format/resources/read_pack.py": "tests/golden/test_read_pack.py runs the whole program",
     "core/limits.py": "constants; the module asserts the relations between them as it is imported",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.stores.classes import CLASSES, StorageClass, Use
 from proxy import cli, exits
 from proxy.fields import Table
 from proxy.store_table import StoreTable
@@ -53,6 +54,26 @@ def test_every_exit_code_is_explained(code: int) -> None:
 @pytest.mark.parametrize("table", [StoreTable, RepositoryTable, JobTable])
 def test_every_key_of_the_configuration_is_described(table: type[Table]) -> None:
     assert table.model_fields.keys() <= WORDS
+
+
+def row_of(entry: StorageClass) -> str:
+    """Return how the table of classes describes one."""
+    uses = {Use.PACKS: "packs", Use.METADATA: "metadata", Use.SOURCE: "sources"}
+    cells = [
+        f"`{entry.name}`",
+        entry.vendor,
+        "yes" if entry.needs_retrieval else "no",
+        f"{entry.days_min} days" if entry.days_min else "",
+        f"{entry.size_min >> 10} KiB" if entry.size_min else "",
+        ", ".join(word for use, word in uses.items() if entry.can_be(use)),
+    ]
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
+
+
+def test_every_class_is_described() -> None:
+    usable = [entry for entry in CLASSES if not entry.refusal]
+    table = [line for line in DOCUMENT.splitlines() if re.match(r"\| `\w+` \| (ama|azu)", line)]
+    assert table == [row_of(entry) for entry in usable]
 
 
 def answers(place: Place) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A configuration is refused whole: every problem with its key, its value and what to do."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,14 @@ def test_the_example_of_the_documentation_is_valid(tmp_path: Path) -> None:
 
 def test_what_init_writes_is_valid(tmp_path: Path) -> None:
     assert load_text(tmp_path, STARTER).job("nightly").target == "vault"
+
+
+def test_the_examples_of_what_init_writes_are_valid_together(tmp_path: Path) -> None:
+    config = load_text(tmp_path, re.sub(r"(?m)^#(?=\S)", "", STARTER))
+    assert set(config.stores) == {"amazon", "compatible", "azure"}
+    assert set(config.repositories) == {"primary", "vault", "glacier", "archive", "restic"}
+    assert config.repository("restic").is_bucket
+    assert set(config.jobs) == {"nightly", "restic"}
 
 
 def test_jobs_may_come_later(tmp_path: Path) -> None:

@@ -5,8 +5,18 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError, NotFoundError, StoreError
+from core.sources.bucket import BucketSource
+from core.sources.repository import Repository
 from proxy.invocation import Invocation
-from proxy.opening import fetch_secret, need_secret, open_named, open_store, refuse_overlap
+from proxy.opening import (
+    fetch_secret,
+    need_secret,
+    open_named,
+    open_source,
+    open_store,
+    refuse_copies_only,
+    refuse_overlap,
+)
 from tests.cli.place import PASSPHRASE, Place
 
 
@@ -89,3 +99,70 @@ def test_a_folder_that_overlaps_a_repository_is_refused(place: Place, inner: str
 
 def test_a_folder_beside_the_repositories_is_fine(place: Place) -> None:
     refuse_overlap(invocation(place), Path(place.tree), "restore to")
+
+
+@pytest.fixture
+def bucket(place: Place) -> Place:
+    """A place whose primary is a bucket of other tools' objects."""
+    place.edit('retention = "1 year"', 'kind = "bucket"')
+    (place.root / "primary").mkdir()
+    (place.root / "primary" / "a").write_bytes(b"content")
+    return place
+
+
+def test_a_bucket_is_opened_as_a_source(bucket: Place) -> None:
+    source = open_source(invocation(bucket), "primary")
+    assert isinstance(source, BucketSource)
+    assert source.url == f"file://{bucket.root}/primary"
+    assert [each.key for each in source.bucket.list_page().objects] == ["a"]
+
+
+def test_a_repository_is_opened_as_a_source(place: Place) -> None:
+    place.done("repository", "create", "primary")
+    assert isinstance(open_source(invocation(place), "primary"), Repository)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("repository", "create", "primary"),
+        ("backup", ".", "--to", "primary"),
+        ("restore", "primary", "--to", "restored"),
+        ("restore-point", "list", "primary"),
+        ("item", "list", "primary"),
+        ("verify", "primary"),
+        ("rebuild", "primary"),
+        ("key", "list", "primary"),
+        ("key", "rotate", "primary"),
+        ("session", "list", "primary"),
+    ],
+)
+def test_what_needs_a_repository_refuses_a_bucket_and_says_what_it_is_for(
+    bucket: Place, words: tuple[str, ...]
+) -> None:
+    answer = bucket.run(*words)
+    assert answer.code == 2
+    assert 'declared with kind = "bucket"' in answer.err
+    assert "a job that names it as its source" in " ".join(answer.err.split())
+
+
+def test_a_bucket_is_checked_by_listing_and_reading(bucket: Place) -> None:
+    found = bucket.json("repository", "check", "primary")["findings"]
+    assert [(each["what"], each["level"]) for each in found] == [
+        ("permission to list", "ok"),
+        ("permission to read", "ok"),
+    ]
+
+
+def test_a_folder_inside_a_bucket_may_be_written(bucket: Place) -> None:
+    """Where a bucket was is where its objects go back to."""
+    refuse_overlap(invocation(bucket), bucket.root / "primary", "restore into")
+
+
+@pytest.mark.parametrize("class_name", ["GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"])
+def test_backups_do_not_go_into_a_class_for_copies(place: Place, class_name: str) -> None:
+    place.edit(f"file://{place.root}/vault", "s3://bucket/vault")
+    place.edit('retention = "7 years"', f'retention = "7 years"\nstorage_class = "{class_name}"')
+    with pytest.raises(InputError, match=f"{class_name}, which is for copies only"):
+        refuse_copies_only(invocation(place), "vault")
+    refuse_copies_only(invocation(place), "primary")

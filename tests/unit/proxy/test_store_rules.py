@@ -106,3 +106,28 @@ def test_a_vendor_is_what_is_said_or_else_derived() -> None:
 def test_a_place_is_a_url_and_an_endpoint() -> None:
     assert place_of(AZURE, {"s": ACCOUNT}) == Place(url="az://container/x", **ACCOUNT)
     assert place_of({"url": "s3://bucket"}, {}) == Place(url="s3://bucket")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("storage_class", "GLACIAL", "did you mean GLACIER?"),
+        ("storage_class", "Archive", "amazon-s3 has no storage class 'Archive'"),
+        ("storage_class", "REDUCED_REDUNDANCY", "loses objects"),
+        ("metadata_class", "DEEP_ARCHIVE", "cannot hold metadata"),
+        ("metadata_class", "GLACIER_IR", "cannot hold metadata"),
+    ],
+)
+def test_a_class_is_one_of_the_vendors_and_good_for_its_use(
+    key: str, value: str, said: str
+) -> None:
+    (problem,) = problems_of({}, {**S3, key: value})
+    assert problem.startswith(f'repositories.r0.{key} = "{value}": ')
+    assert said in problem
+
+
+def test_the_class_follows_the_vendor() -> None:
+    assert problems_of(ACCOUNT, {**AZURE, "storage_class": "Archive"}) == []
+    assert len(problems_of(ACCOUNT, {**AZURE, "storage_class": "GLACIER"})) == 1
+    own = {"endpoint": "https://minio.example"}
+    assert problems_of(own, {**S3, "storage_class": "COLD_OF_THEIR_OWN"}) == []

@@ -35,7 +35,7 @@ def test_every_tier_of_azure_s_own_library_is_in_the_table() -> None:
     ("vendor", "name", "packs", "metadata", "source"),
     [
         *[(AMAZON_S3, name, True, True, True) for name in AT_ONCE],
-        (AMAZON_S3, "GLACIER_IR", True, True, False),
+        (AMAZON_S3, "GLACIER_IR", True, False, False),
         *[(AMAZON_S3, name, True, False, False) for name in RETRIEVED],
         (AMAZON_S3, "REDUCED_REDUNDANCY", False, False, False),
         (AMAZON_S3, "EXPRESS_ONEZONE", False, False, False),

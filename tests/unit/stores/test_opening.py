@@ -31,6 +31,13 @@ def test_an_s3_url_opens_a_store_that_has_asked_for_nothing_yet() -> None:
     assert (store.url, store.vendor) == ("s3://vault/a", "s3-compatible")
 
 
+def test_an_azure_url_opens_store_and_bucket_that_have_asked_for_nothing_yet() -> None:
+    settings = StoreSettings(endpoint="https://vault.invalid")
+    store, bucket = open_store("az://vault/a/", settings), open_bucket("az://vault/a/", settings)
+    assert (store.url, store.vendor) == ("az://vault/a", "azure-blob")
+    assert (bucket.url, bucket.vendor) == ("az://vault/a", "azure-blob")
+
+
 def test_slow_libraries_are_imported_only_by_who_needs_them() -> None:
     program = (
         "import sys, core.stores.opening\n"

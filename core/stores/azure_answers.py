@@ -1,0 +1,110 @@
+"""What came back from Azure, whichever library read it: the values that ``azure_errors`` judges.
+
+No text of a failure is kept but the service's own error code, a word of letters: texts quote
+headers, tokens and signed URLs.
+"""
+
+import re
+from dataclasses import dataclass
+
+import obstore.exceptions
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DecodeError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+OBSTORE_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError)
+
+_STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w{1,100})</Code>")
+_WORD = re.compile(r"\w{1,100}")
+
+# What can have happened when no answer came. Silence may have been a write that was done.
+TLS = "tls"
+NO_TLS = "no tls"
+UNREACHABLE = "unreachable"
+SILENCE = "silence"
+CREDENTIALS = "credentials"
+BAD_KEY = "bad key"
+UNKNOWN = "unknown"
+
+_PLAIN_PEER = ("WRONG_VERSION_NUMBER", "RECORD_LAYER", "InvalidContentType", "InvalidMessage")
+_UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "InvalidCertificate", "invalid peer certificate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Status and error code of an answer. ``trouble`` is set when no answer came."""
+
+    status: int = 0
+    code: str = ""
+    trouble: str = ""
+
+
+def answer_of(error: Exception) -> Answer:
+    """Bring an error of the SDK, of azure-identity or of obstore down to what happened."""
+    if isinstance(error, AzureError):
+        return _answer_of_sdk(error)
+    return _answer_of_obstore(error)
+
+
+def _answer_of_sdk(error: AzureError) -> Answer:
+    response = error.response if isinstance(error, HttpResponseError) else None
+    if response is not None:
+        return Answer(status=int(response.status_code or 0), code=_code_of(error))
+    return Answer(trouble=_trouble_of_sdk(error))
+
+
+def _code_of(error: Exception) -> str:
+    """Return the service's code, which the SDK keeps as an enumeration or as a text."""
+    code = getattr(error, "error_code", None)
+    text = str(getattr(code, "value", code) or "")
+    return text if _WORD.fullmatch(text) else ""
+
+
+def _trouble_of_sdk(error: AzureError) -> str:
+    text = str(error)
+    if type(error).__name__ == "AzureSigningError":
+        return BAD_KEY
+    if isinstance(error, ClientAuthenticationError):
+        return CREDENTIALS
+    if any(sign in text for sign in _PLAIN_PEER):
+        return NO_TLS
+    if any(sign in text for sign in _UNTRUSTED):
+        return TLS
+    if isinstance(error, ServiceResponseError | IncompleteReadError | DecodeError):
+        return SILENCE
+    if isinstance(error, ServiceRequestError):
+        return UNREACHABLE
+    return UNKNOWN
+
+
+def _answer_of_obstore(error: Exception) -> Answer:
+    text = str(error)
+    found = _STATUS.search(text)
+    if found is not None:
+        code = _CODE.search(text)
+        return Answer(status=int(found[1]), code=code[1] if code else "")
+    if "InvalidRangeRequest" in text:
+        # Only some services refuse the range that begins just where the object ends.
+        return Answer(status=416, code="InvalidRange")
+    return Answer(trouble=_trouble_of_obstore(error, text))
+
+
+def _trouble_of_obstore(error: Exception, text: str) -> str:
+    if isinstance(error, obstore.exceptions.UnauthenticatedError):
+        return BAD_KEY if "Invalid Access Key" in text else CREDENTIALS
+    if "Invalid Access Key" in text:
+        return BAD_KEY
+    if any(sign in text for sign in _PLAIN_PEER):
+        return NO_TLS
+    if any(sign in text for sign in _UNTRUSTED):
+        return TLS
+    if "kind: Connect" in text:
+        return UNREACHABLE
+    return SILENCE if "HttpError" in text or "HTTP error" in text else UNKNOWN

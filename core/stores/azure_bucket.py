@@ -1,0 +1,285 @@
+"""A container of any tool's blobs: read as the source of a copy, written by a restore.
+
+Block, append and page blobs are read alike; snapshots, older versions and the folders of a
+hierarchical namespace are not listed. What is written is a block blob.
+
+An ETag here is Azure's, with ``#tags`` behind it when the blob has tags: tags change without the
+ETag, and asking every blob for them would cost a request each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import obstore
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError
+from azure.storage.blob import BlobProperties
+
+from core.errors import ColdhaulError, InputError, NotFoundError, StoreError
+from core.limits import AZURE_PAGE_MAX
+from core.stores.address import AZURE_BLOB
+from core.stores.azure import parse_container
+from core.stores.azure_answers import OBSTORE_ERRORS, answer_of
+from core.stores.azure_client import AzureClient
+from core.stores.azure_errors import CONTRIBUTOR, OWNER, judge, not_ready
+from core.stores.azure_listing import ListedBlob, Page, parse_page
+from core.stores.azure_names import (
+    check_writable,
+    decode_metadata,
+    encode_metadata,
+    is_plain,
+)
+from core.stores.azure_upload import AzureUpload, Target, describe
+from core.stores.bucket import ListedObject, ListPage, ObjectPart, Properties
+from core.stores.pacing import Pacer, share_bandwidth
+from core.stores.settings import StoreSettings
+
+_TAGGED = "#tags"
+# What obstore reports beside the metadata of a blob.
+_ATTRIBUTES = {
+    "Content-Type": "content_type",
+    "Content-Encoding": "content_encoding",
+    "Content-Language": "content_language",
+    "Content-Disposition": "content_disposition",
+    "Cache-Control": "cache_control",
+}
+
+
+class AzureBucket:
+    """All blobs under one prefix. Safe to share between threads; pickles as URL and settings."""
+
+    def __init__(self, url: str, settings: StoreSettings) -> None:
+        """Ask nothing of the container yet."""
+        self._address = parse_container(url)
+        self._settings = settings
+        self._root = f"{self._address.prefix}/" if self._address.prefix else ""
+        self._client = AzureClient(self._address, settings)
+        self._pacer = Pacer(refresh=self._client.refresh)
+        place = f"{self._client.endpoint} {self.url}"
+        self._reading = share_bandwidth(f"read {place}", settings.read_bandwidth)
+        self._writing = share_bandwidth(f"write {place}", settings.write_bandwidth)
+
+    def __reduce__(self) -> tuple[object, tuple[str, StoreSettings]]:
+        """Open the same place anew in another process: connections do not travel."""
+        return (type(self), (self.url, self._settings))
+
+    def __repr__(self) -> str:
+        """Say where it is, and no setting."""
+        return f"AzureBucket({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """``az://container/prefix``."""
+        return self._address.url
+
+    @property
+    def vendor(self) -> str:
+        """Always ``azure-blob``."""
+        return AZURE_BLOB
+
+    @property
+    def identity(self) -> str:
+        """The account's address, the container and the prefix."""
+        host = self._client.endpoint.partition("://")[2].lower()
+        return f"az://{host}/{self._address.container}/{self._root}"
+
+    @property
+    def pacer(self) -> Pacer:
+        """What runs the requests; it counts retries and knows the concurrency."""
+        return self._pacer
+
+    # --- Listing -----------------------------------------------------------------------------
+
+    def list_page(self, prefix: str = "", *, token: str = "", is_deep: bool = True) -> ListPage:
+        """Return one page of the objects whose keys start with ``prefix``.
+
+        Not ``is_deep`` stops at the next ``/`` after ``prefix`` and gives common prefixes.
+        """
+        parameters = {"prefix": self._name(prefix), "maxresults": str(AZURE_PAGE_MAX)}
+        if token:
+            parameters["marker"] = token
+        if not is_deep:
+            parameters["delimiter"] = "/"
+        page = self._pacer.run(partial(self._page, prefix, parameters))
+        return ListPage(
+            objects=tuple(self._listed(blob) for blob in page.blobs),
+            prefixes=tuple(name.removeprefix(self._root) for name in page.prefixes),
+            token=page.marker,
+        )
+
+    def describe(self, key: str) -> ListedObject:
+        """Return what a listing would say of this object now, or raise ``NotFoundError``."""
+        found = self._pacer.run(lambda: self._look(key))
+        return ListedObject(
+            key=key,
+            size=int(found.size or 0),
+            etag=_etag(str(found.etag), has_tags=bool(found.tag_count)),
+            modified=_seconds(found.last_modified),
+        )
+
+    # --- Reading -----------------------------------------------------------------------------
+
+    def read(self, key: str, etag: str, offset: int, length: int) -> ObjectPart:
+        """Return exactly these bytes of the version that ``etag`` names.
+
+        ``ConflictError``: the object is another one by now. ``NotFoundError``: it is gone.
+        ``NotReadyError``: it is archived. A ``length`` of 0 asks for the properties alone.
+        """
+        pin, is_tagged = etag.removesuffix(_TAGGED), etag.endswith(_TAGGED)
+        fetch = self._fetch if is_plain(self._name(key)) else self._fetch_odd
+        part = self._pacer.run(lambda: fetch(key, pin, offset, length))
+        self._reading.take(len(part.content))
+        if len(part.content) != length:
+            raise StoreError(f"{self._location(key)} gave {len(part.content)} of {length} bytes")
+        if offset or part.properties is None:
+            return ObjectPart(content=part.content)
+        if not is_tagged:
+            return part
+        return ObjectPart(content=part.content, properties=self._with_tags(key, part.properties))
+
+    # --- Writing -----------------------------------------------------------------------------
+
+    def write(self, key: str, properties: Properties, *, overwrite: bool) -> AzureUpload:
+        """Begin an object with these properties.
+
+        Without ``overwrite``, ``complete`` raises ``ConflictError`` if the name exists.
+        """
+        name = self._name(key)
+        check_writable(self._location(key), name, properties)
+        role = OWNER if properties.tags else CONTRIBUTOR
+        return AzureUpload(
+            Target(
+                name=key,
+                request=self._client.request("write", key, role),
+                blob=partial(self._client.blob, name),
+                head=lambda: describe(key, self._look(key)),
+                pacer=self._pacer,
+                bandwidth=self._writing,
+                tier=self._settings.storage_class,
+                properties=properties,
+                metadata=encode_metadata(properties.metadata),
+                overwrite=overwrite,
+            )
+        )
+
+    # --- Single requests ---------------------------------------------------------------------
+
+    def _name(self, key: str) -> str:
+        if not key.isascii() and any("\ud800" <= sign <= "\udfff" for sign in key):
+            raise InputError(
+                f"{self.url} cannot have {key!r}: Azure's names are Unicode, and it is not UTF-8",
+                hint="Restore this object to a folder, or leave it out.",
+            )
+        return self._root + key
+
+    def _location(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+    def _page(self, prefix: str, parameters: Mapping[str, str]) -> Page:
+        request = self._client.request("list", prefix)
+        return parse_page(self._client.list_xml(request, parameters), request.location)
+
+    def _listed(self, blob: ListedBlob) -> ListedObject:
+        return ListedObject(
+            key=blob.name.removeprefix(self._root),
+            size=blob.size,
+            etag=_etag(blob.etag, has_tags=blob.has_tags),
+            modified=_seconds(blob.modified),
+        )
+
+    def _look(self, key: str, pin: str = "") -> BlobProperties:
+        try:
+            return self._client.blob(self._name(key)).get_blob_properties(**_pinned(pin))
+        except AzureError as error:
+            raise judge(error, self._client.request("look at", key)) from error
+
+    def _fetch(self, key: str, pin: str, offset: int, length: int) -> ObjectPart:
+        """Read by obstore: content and all properties but the tags, by one request."""
+        options: dict[str, Any] = {"if_match": f'"{pin}"'}
+        if length:
+            options["range"] = (offset, offset + length)
+        else:
+            options["head"] = True
+        try:
+            answer = obstore.get(
+                self._client.connection.fast,
+                self._name(key),
+                options=options,  # type: ignore[arg-type]
+            )
+            content = answer.bytes().to_bytes() if length else b""
+            return ObjectPart(content=content, properties=_properties(answer.attributes))
+        except OBSTORE_ERRORS as error:
+            raise self._judge_read(error, key) from error
+
+    def _fetch_odd(self, key: str, pin: str, offset: int, length: int) -> ObjectPart:
+        """Read by the SDK what obstore has no path for."""
+        try:
+            if not length:
+                return ObjectPart(content=b"", properties=_of_sdk(self._look(key, pin)))
+            answer = self._client.blob(self._name(key)).download_blob(
+                offset=offset, length=length, **_pinned(pin)
+            )
+            return ObjectPart(content=answer.readall(), properties=_of_sdk(answer.properties))
+        except AzureError as error:
+            raise self._judge_read(error, key) from error
+
+    def _with_tags(self, key: str, properties: Properties) -> Properties:
+        def attempt() -> dict[str, str]:
+            try:
+                return dict(self._client.blob(self._name(key)).get_blob_tags())
+            except AzureError as error:
+                raise judge(error, self._client.request("read the tags of", key, OWNER)) from error
+
+        tags = self._pacer.run(attempt)
+        return replace(properties, tags=tags)
+
+    def _judge_read(self, error: Exception, key: str) -> ColdhaulError:
+        """Judge a failed read: a 409 may mean archived, a 412 gone as well as changed."""
+        request = self._client.request("read", key)
+        failure = judge(error, request)
+        if answer_of(error).status in {409, 412}:
+            try:
+                found = self._look(key)
+            except NotFoundError as gone:
+                return gone
+            except StoreError:
+                return failure
+            if found.blob_tier == "Archive":
+                return not_ready(request.location, "Archive", str(found.archive_status or ""))
+        return failure
+
+
+def _etag(etag: str, *, has_tags: bool) -> str:
+    return etag.strip('"') + (_TAGGED if has_tags else "")
+
+
+def _pinned(pin: str) -> dict[str, Any]:
+    """Return the condition that the blob is still the one of this ETag, none for any."""
+    if not pin:
+        return {}
+    return {"etag": f'"{pin}"', "match_condition": MatchConditions.IfNotModified}
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _properties(attributes: Mapping[str, str]) -> Properties:
+    known = {_ATTRIBUTES[name]: value for name, value in attributes.items() if name in _ATTRIBUTES}
+    others = {name: value for name, value in attributes.items() if name not in _ATTRIBUTES}
+    return Properties(**known, metadata=decode_metadata(others))  # type: ignore[arg-type]
+
+
+def _of_sdk(found: BlobProperties) -> Properties:
+    settings = found.content_settings
+    return Properties(
+        content_type=settings.content_type or "",
+        content_encoding=settings.content_encoding or "",
+        content_language=settings.content_language or "",
+        content_disposition=settings.content_disposition or "",
+        cache_control=settings.cache_control or "",
+        metadata=decode_metadata(found.metadata or {}),
+    )

@@ -1,0 +1,114 @@
+"""Names of blobs and of their metadata: what Azure allows, and how other vendors' fit in.
+
+Azure's metadata names are C# identifiers and have no case; S3's are HTTP tokens in lower case. A
+sign that Azure does not allow is written ``_xHHHH_``, as XmlConvert.EncodeName of .NET does:
+``x-y`` is ``x_x002d_y``. Decoding takes exactly that back, so each name survives both ways.
+"""
+
+import re
+from collections.abc import Mapping
+
+from core.errors import InputError
+from core.stores.bucket import Properties
+
+BLOB_NAME_SIZE_MAX = 1024
+TAGS_MAX = 10
+_TAG_NAME = re.compile(r"[A-Za-z0-9 +\-./:=_]{1,128}")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9 +\-./:=_]{0,256}")
+_ESCAPE = re.compile(r"_x([0-9a-f]{4})_")
+_ESCAPE_BEGIN = re.compile(r"x([0-9a-f]{4})")
+
+
+def encode_metadata_name(name: str) -> str:
+    """Write a metadata name as an identifier."""
+    return "".join(
+        f"_x{ord(sign):04x}_" if _needs_escape(name, place) else sign
+        for place, sign in enumerate(name)
+    )
+
+
+def decode_metadata_name(name: str) -> str:
+    """Take ``encode_metadata_name`` back; a name that it never makes is left as it is."""
+
+    def replace(found: re.Match[str]) -> str:
+        sign = chr(int(found[1], 16))
+        is_ours = not _is_allowed(sign, is_first=found.start() == 0) or sign == "_"
+        return sign if is_ours else found[0]
+
+    return _ESCAPE.sub(replace, name)
+
+
+def _is_allowed(sign: str, *, is_first: bool) -> bool:
+    return sign == "_" or (sign.isascii() and (sign.isalpha() or (sign.isdigit() and not is_first)))
+
+
+def _needs_escape(name: str, place: int) -> bool:
+    sign = name[place]
+    if not _is_allowed(sign, is_first=place == 0):
+        return True
+    if sign != "_":
+        return False
+    # An underscore that would be read as the beginning of an escape is one itself.
+    found = _ESCAPE_BEGIN.match(name, place + 1)
+    if found is None or found.end() == len(name):
+        return False
+    meant = chr(int(found[1], 16))
+    is_read = meant == "_" or not _is_allowed(meant, is_first=place == 0)
+    return is_read and (name[found.end()] == "_" or _needs_escape(name, found.end()))
+
+
+def encode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Write metadata as Azure takes it."""
+    return {encode_metadata_name(name): value for name, value in metadata.items()}
+
+
+def decode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Read metadata as other vendors know it: names in lower case, for Azure's have no case."""
+    return {decode_metadata_name(name.lower()): value for name, value in metadata.items()}
+
+
+def check_writable(location: str, name: str, properties: Properties) -> None:
+    """Refuse what Azure would change or drop without a word; all findings at once."""
+    problems = [*_name_problems(name), *_tag_problems(properties.tags)]
+    for key, value in properties.metadata.items():
+        if not f"{key}{value}".isascii():
+            problems.append(f"the metadata {key!r} is not ASCII")
+    if problems:
+        raise InputError(
+            f"{location} cannot be written to Azure: {problems[0]}",
+            hint="Restore this object to a folder or another vendor, or leave it out.",
+            problems=problems,
+        )
+
+
+def _name_problems(name: str) -> list[str]:
+    problems = []
+    if len(name) > BLOB_NAME_SIZE_MAX:
+        problems.append(f"names of blobs have at most {BLOB_NAME_SIZE_MAX} characters")
+    if "\\" in name:
+        problems.append("Azure makes a slash of a backslash in a name")
+    if {".", ".."} & set(name.split("/")):
+        problems.append("a name with a '.' or '..' part cannot be reached")
+    if not name.isprintable() and any(sign < " " or "\ud800" <= sign <= "\udfff" for sign in name):
+        problems.append("its name has a sign that Azure cannot list")
+    return problems
+
+
+def _tag_problems(tags: Mapping[str, str]) -> list[str]:
+    problems = []
+    if len(tags) > TAGS_MAX:
+        problems.append(f"it has {len(tags)} tags, and a blob has at most {TAGS_MAX}")
+    for name, value in tags.items():
+        if not _TAG_NAME.fullmatch(name) or not _TAG_VALUE.fullmatch(value):
+            problems.append(
+                f"the tag {name!r} has signs or a length that Azure does not allow: letters, "
+                "digits, space and + - . / : = _"
+            )
+    return problems
+
+
+def is_plain(name: str) -> bool:
+    """Say whether obstore, which normalises paths, reaches exactly this name."""
+    parts = name.split("/")
+    is_odd = "" in parts or "." in parts or ".." in parts or "\\" in name
+    return not is_odd and name.isprintable()
