@@ -245,11 +245,8 @@ class S3Store:
     def _head(self, name: str) -> Mapping[str, Any]:
         """Look at an object by one request; boto3's, for only it tells the checksum."""
         request = self._client.request("look at", name, "s3:GetObject")
-        key = self._root + name
         try:
-            found: Mapping[str, Any] = self._client.call(
-                request, "head_object", Bucket=self._bucket, Key=key, ChecksumMode="ENABLED"
-            )
+            found = self._client.head_object(request, self._root + name)
         except NotFoundError:
             # The answer to a head has no body that could tell a missing bucket apart.
             self._need_bucket(request)

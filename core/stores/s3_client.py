@@ -7,6 +7,7 @@ parts, checksums and archives. Both try a request once: trying again is the ``Pa
 import base64
 import hashlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -129,6 +130,17 @@ class S3Client:
         try:
             return cast("dict[str, Any]", getattr(boto, operation)(**parameters))
         except BOTO_ERRORS as error:
+            raise judge(error, request, self.endpoint) from error
+
+    def head_object(self, request: Request, key: str) -> Mapping[str, Any]:
+        """Look at an object. A refused head says nothing, so ask for a byte to hear the reason."""
+        boto, place = self.connection.boto, {"Bucket": self._address.container, "Key": key}
+        try:
+            return cast("dict[str, Any]", boto.head_object(**place, ChecksumMode="ENABLED"))
+        except BOTO_ERRORS as error:
+            answer = answer_of(error)
+            if answer.status in {400, 403} and not answer.code:
+                self.read_range(request, key, 0, 1)
             raise judge(error, request, self.endpoint) from error
 
     def read_range(self, request: Request, key: str, offset: int, length: int) -> bytes:
