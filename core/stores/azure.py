@@ -90,7 +90,7 @@ class AzureStore:
                 answer = obstore.get(self._client.connection.fast, self._root + name)
                 return answer.bytes().to_bytes()
             except OBSTORE_ERRORS as error:
-                raise self._judge_read(error, name) from error
+                raise self._judge_read(error, name) from None
 
         data = self._pacer.run(attempt)
         self._reading.take(len(data))
@@ -195,7 +195,7 @@ class AzureStore:
         try:
             return self._client.blob(self._root + name).get_blob_properties()
         except AzureError as error:
-            raise judge(error, self._client.request("look at", name)) from error
+            raise judge(error, self._client.request("look at", name)) from None
 
     def _find_tier(self, name: str) -> str:
         try:
@@ -215,7 +215,7 @@ class AzureStore:
         except OBSTORE_ERRORS as error:
             if answer_of(error).status == 416:
                 return b""
-            raise self._judge_read(error, name) from error
+            raise self._judge_read(error, name) from None
 
     def _judge_read(self, error: Exception, name: str) -> ColdhaulError:
         """Judge a failed read; whether a 409 means an archived object is told by a head."""
@@ -277,7 +277,7 @@ class AzureStore:
             failure = judge(error, self._client.request("look at the blocks of", blob.name))
             if isinstance(failure, NotFoundError):
                 return ()
-            raise failure from error
+            raise failure from None
         if not blocks:
             return ()
         begun = parse_block_id(blocks[0].id or "")
@@ -297,7 +297,7 @@ class AzureStore:
             for name, answer in zip(names, answers, strict=True):
                 self._check_deleted(name, answer)
         except AzureError as error:
-            raise judge(error, request) from error
+            raise judge(error, request) from None
 
     def _check_deleted(self, name: str, answer: HttpResponse) -> None:
         status = int(answer.status_code)

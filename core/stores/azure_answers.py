@@ -1,7 +1,7 @@
 """What came back from Azure, whichever library read it: the values that ``azure_errors`` judges.
 
 No text of a failure is kept but the service's own error code, a word of letters: texts quote
-headers, tokens and signed URLs.
+headers, tokens and signed URLs. For the same reason what is raised instead hides its cause.
 """
 
 import re

@@ -194,7 +194,7 @@ class AzureBucket:
         try:
             return self._client.blob(self._name(key)).get_blob_properties(**_pinned(pin))
         except AzureError as error:
-            raise judge(error, self._client.request("look at", key)) from error
+            raise judge(error, self._client.request("look at", key)) from None
 
     def _fetch(self, key: str, pin: str, offset: int, length: int) -> ObjectPart:
         """Read by obstore: content and all properties but the tags, by one request."""
@@ -212,7 +212,7 @@ class AzureBucket:
             content = answer.bytes().to_bytes() if length else b""
             return ObjectPart(content=content, properties=_properties(answer.attributes))
         except OBSTORE_ERRORS as error:
-            raise self._judge_read(error, key) from error
+            raise self._judge_read(error, key) from None
 
     def _fetch_odd(self, key: str, pin: str, offset: int, length: int) -> ObjectPart:
         """Read by the SDK what obstore has no path for."""
@@ -224,14 +224,14 @@ class AzureBucket:
             )
             return ObjectPart(content=answer.readall(), properties=_of_sdk(answer.properties))
         except AzureError as error:
-            raise self._judge_read(error, key) from error
+            raise self._judge_read(error, key) from None
 
     def _with_tags(self, key: str, properties: Properties) -> Properties:
         def attempt() -> dict[str, str]:
             try:
                 return dict(self._client.blob(self._name(key)).get_blob_tags())
             except AzureError as error:
-                raise judge(error, self._client.request("read the tags of", key, OWNER)) from error
+                raise judge(error, self._client.request("read the tags of", key, OWNER)) from None
 
         tags = self._pacer.run(attempt)
         return replace(properties, tags=tags)

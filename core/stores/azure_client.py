@@ -135,7 +135,7 @@ class AzureClient:
             answer = container._pipeline.run(query).http_response
             status, body = answer.status_code, answer.body()
         except AzureError as error:
-            raise judge(error, request) from error
+            raise judge(error, request) from None
         if status != 200:
             code = str(answer.headers.get("x-ms-error-code", ""))
             raise judge_answer(Answer(status=status, code=code), request)
@@ -161,7 +161,7 @@ class AzureClient:
                 ),
             )
         except AzureError as error:
-            raise judge(error, request) from error
+            raise judge(error, request) from None
 
     def _credentials(self) -> tuple[Any, Any]:
         settings = self._settings
@@ -223,4 +223,4 @@ def _read_bundle(path: str) -> bytes:
         raise InputError(
             f"cannot read the CA bundle {path}: {error.strerror}",
             hint="ca_bundle in the configuration names a file of certificates in PEM.",
-        ) from error
+        ) from None

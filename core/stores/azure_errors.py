@@ -263,8 +263,8 @@ def _judge_trouble(trouble: str, request: Request, kind: str) -> ColdhaulError:
     if trouble == azure_answers.TLS:
         return StoreError(
             f"{cannot}: the certificate of {endpoint} is not trusted",
-            hint="Set ca_bundle to the certificate of whoever signed it; it may also have expired "
-            "or be for another host.",
+            hint="Set ca_bundle to the certificate of whoever signed it; it may also have expired, "
+            "be for another host, or be an authority's own.",
         )
     if trouble == azure_answers.NO_TLS:
         return StoreError(

@@ -16,45 +16,51 @@ TAGS_MAX = 10
 _TAG_NAME = re.compile(r"[A-Za-z0-9 +\-./:=_]{1,128}")
 _TAG_VALUE = re.compile(r"[A-Za-z0-9 +\-./:=_]{0,256}")
 _ESCAPE = re.compile(r"_x([0-9a-f]{4})_")
-_ESCAPE_BEGIN = re.compile(r"x([0-9a-f]{4})")
+_ESCAPE_SIZE = 7
+# What the name of an HTTP header has beside letters, digits and the underscore.
+_TOKEN_SIGNS = frozenset("!#$%&'*+-.^`|~")
 
 
 def encode_metadata_name(name: str) -> str:
     """Write a metadata name as an identifier."""
-    return "".join(
-        f"_x{ord(sign):04x}_" if _needs_escape(name, place) else sign
-        for place, sign in enumerate(name)
-    )
+    encoded = ""
+    for place in reversed(range(len(name))):
+        sign = name[place]
+        begins_escape = sign == "_" and _is_escape(f"_{encoded}", is_first=place == 0)
+        if begins_escape or not _is_allowed(sign, is_first=place == 0):
+            sign = f"_x{ord(sign):04x}_"
+        encoded = sign + encoded
+    return encoded
 
 
 def decode_metadata_name(name: str) -> str:
-    """Take ``encode_metadata_name`` back; a name that it never makes is left as it is."""
-
-    def replace(found: re.Match[str]) -> str:
-        sign = chr(int(found[1], 16))
-        is_ours = not _is_allowed(sign, is_first=found.start() == 0) or sign == "_"
-        return sign if is_ours else found[0]
-
-    return _ESCAPE.sub(replace, name)
+    """Take ``encode_metadata_name`` back; what it never writes is left as it is."""
+    decoded: list[str] = []
+    place = 0
+    while place < len(name):
+        if _is_escape(name[place:], is_first=place == 0):
+            decoded.append(chr(int(name[place + 2 : place + 6], 16)))
+            place += _ESCAPE_SIZE
+        else:
+            decoded.append(name[place])
+            place += 1
+    return "".join(decoded)
 
 
 def _is_allowed(sign: str, *, is_first: bool) -> bool:
     return sign == "_" or (sign.isascii() and (sign.isalpha() or (sign.isdigit() and not is_first)))
 
 
-def _needs_escape(name: str, place: int) -> bool:
-    sign = name[place]
-    if not _is_allowed(sign, is_first=place == 0):
-        return True
-    if sign != "_":
+def _is_escape(text: str, *, is_first: bool) -> bool:
+    """Say whether a text begins with an escape that encoding writes there."""
+    found = _ESCAPE.match(text)
+    if found is None:
         return False
-    # An underscore that would be read as the beginning of an escape is one itself.
-    found = _ESCAPE_BEGIN.match(name, place + 1)
-    if found is None or found.end() == len(name):
-        return False
-    meant = chr(int(found[1], 16))
-    is_read = meant == "_" or not _is_allowed(meant, is_first=place == 0)
-    return is_read and (name[found.end()] == "_" or _needs_escape(name, found.end()))
+    sign = chr(int(found[1], 16))
+    if sign == "_":
+        # Only an underscore that would begin an escape is escaped itself.
+        return _is_escape(f"_{text[_ESCAPE_SIZE:]}", is_first=is_first)
+    return sign in _TOKEN_SIGNS or (is_first and sign.isascii() and sign.isdigit())
 
 
 def encode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

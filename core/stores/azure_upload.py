@@ -210,7 +210,7 @@ class AzureUpload:
                     raise StoreError(
                         f"{error.message} before the upload was complete",
                         hint="Another upload of the same name was completed, or a week is over.",
-                    ) from error
+                    ) from None
                 return own
 
         return target.pacer.create(attempt_knowingly, find_own)
@@ -219,7 +219,7 @@ class AzureUpload:
         try:
             return send()
         except AzureError as error:
-            raise judge(error, self._target.request) from error
+            raise judge(error, self._target.request) from None
 
     def _headers(self) -> dict[str, Any]:
         """Return what goes with the bytes: tier, properties and the MD5 of the whole."""
@@ -294,13 +294,13 @@ def parse_block_id(text: str) -> tuple[str, datetime] | None:
 def discard_blocks(blob: BlobClient, request: Request) -> None:
     """Throw away the blocks of a name that nothing was ever committed to.
 
-    The only way there is: an empty blob is created, which drops them, and deleted. One that
-    exists is left alone.
+    The only way there is: committing none of them makes an empty blob, which is deleted. A blob
+    that exists is left alone.
     """
     try:
-        answer = blob.upload_blob(b"", overwrite=False)
-        blob.delete_blob(etag=answer["etag"], match_condition=MatchConditions.IfNotModified)
+        answer = blob.commit_block_list([], **_CREATE_ONLY)
+        blob.delete_blob(etag=str(answer["etag"]), match_condition=MatchConditions.IfNotModified)
     except AzureError as error:
         failure = judge(error, request)
         if not isinstance(failure, ConflictError | NotFoundError):
-            raise failure from error
+            raise failure from None

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that signs itself."""
+"""A certificate for 127.0.0.1 and the authority that signed it, both made here."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -11,26 +11,16 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate, which is its own CA bundle, and its key; return their paths."""
+    """Write a certificate with its authority behind it, which is the CA bundle, and the key."""
+    authority_key = ec.generate_private_key(ec.SECP256R1())
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "coldhaul tests")])
-    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    # An authority's certificate may not be a server's own: not every library would take it.
+    authority = _sign("coldhaul tests authority", authority_key, authority_key, is_authority=True)
+    certificate = _sign("coldhaul tests", key, authority_key, is_authority=False)
     folder.mkdir(parents=True, exist_ok=True)
     certificate_path, key_path = folder / "certificate.pem", folder / "key.pem"
-    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    chain = [each.public_bytes(serialization.Encoding.PEM) for each in (certificate, authority)]
+    certificate_path.write_bytes(b"".join(chain))
     key_path.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -39,3 +29,30 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         )
     )
     return certificate_path, key_path
+
+
+def _sign(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    authority_key: ec.EllipticCurvePrivateKey,
+    *,
+    is_authority: bool,
+) -> x509.Certificate:
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(name))
+        .issuer_name(_name("coldhaul tests authority"))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
