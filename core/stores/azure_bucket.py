@@ -34,7 +34,7 @@ from core.stores.azure_names import (
 )
 from core.stores.azure_upload import AzureUpload, Target, describe
 from core.stores.bucket import ListedObject, ListPage, ObjectPart, Properties
-from core.stores.pacing import Pacer, share_bandwidth
+from core.stores.pacing import Pacer, TransientError, share_bandwidth
 from core.stores.settings import StoreSettings
 
 _TAGGED = "#tags"
@@ -220,7 +220,7 @@ class AzureBucket:
             if not length:
                 return ObjectPart(content=b"", properties=_of_sdk(self._look(key, pin)))
             answer = self._client.blob(self._name(key)).download_blob(
-                offset=offset, length=length, **_pinned(pin)
+                offset=offset, length=length, decompress=False, **_pinned(pin)
             )
             return ObjectPart(content=answer.readall(), properties=_of_sdk(answer.properties))
         except AzureError as error:
@@ -237,16 +237,18 @@ class AzureBucket:
         return replace(properties, tags=tags)
 
     def _judge_read(self, error: Exception, key: str) -> ColdhaulError:
-        """Judge a failed read: a 409 may mean archived, a 412 gone as well as changed."""
+        """Judge a failed read.
+
+        A 409 may mean archived, a 412 gone as well as changed, a 404 without a body that all of
+        the container is gone.
+        """
         request = self._client.request("read", key)
         failure = judge(error, request)
-        if answer_of(error).status in {409, 412}:
+        if answer_of(error).status in {404, 409, 412}:
             try:
                 found = self._look(key)
-            except NotFoundError as gone:
-                return gone
-            except StoreError:
-                return failure
+            except (NotFoundError, StoreError) as told:
+                return failure if isinstance(told, TransientError) else told
             if found.blob_tier == "Archive":
                 return not_ready(request.location, "Archive", str(found.archive_status or ""))
         return failure
