@@ -8,7 +8,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from core.limits import FETCH_THREADS
-from core.stores.address import AMAZON_S3
 from core.stores.classes import needs_retrieval
 
 # Up to so many objects of a folder are looked at one by one; more are cheaper to list.
@@ -37,12 +36,10 @@ def _is_restored(text: str, now: datetime) -> bool:
     return not found[2] or parsedate_to_datetime(found[2]) > now
 
 
-def listed_class(entry: Mapping[str, Any], now: datetime) -> str:
-    """Return the same as ``archived_class`` for an archived object of a listing."""
-    status = entry.get("RestoreStatus") or {}
+def is_listed_restored(status: Mapping[str, Any], now: datetime) -> bool:
+    """Say whether the ``RestoreStatus`` of a listing is that of a copy that can be read."""
     until = status.get("RestoreExpiryDate")
-    is_restored = status and not status.get("IsRestoreInProgress") and until and until > now
-    return "" if is_restored else str(entry["StorageClass"])
+    return not status.get("IsRestoreInProgress") and until is not None and until > now
 
 
 class Archive:
@@ -78,15 +75,16 @@ class Archive:
             if name not in members:
                 continue
             storage_class = str(entry.get("StorageClass", ""))
-            is_archived = needs_retrieval(storage_class, self._vendor)
-            # The archive tiers of INTELLIGENT_TIERING show in a head only, and other vendors
-            # than Amazon do not list what was restored.
-            if storage_class == "INTELLIGENT_TIERING" or (
-                is_archived and self._vendor != AMAZON_S3
-            ):
+            if storage_class == "INTELLIGENT_TIERING":
+                # Its archive tiers show in a head only.
                 yield name
-            elif is_archived and listed_class(entry, now):
-                found[name] = storage_class
+            elif needs_retrieval(storage_class, self._vendor):
+                status = entry.get("RestoreStatus")
+                if status is None:
+                    # Not every store lists it.
+                    yield name
+                elif not is_listed_restored(status, now):
+                    found[name] = storage_class
 
     def _find_single(self, names: Sequence[str]) -> dict[str, str]:
         if not names:

@@ -17,6 +17,8 @@ from core.limits import PATH_COMPONENT_SIZE_MAX
 
 _NAME = re.compile(r"[A-Za-z0-9._=+~@-]+(/[A-Za-z0-9._=+~@-]+)*")
 NAME_SIZE_MAX = 900
+_PART = rf"(?!\.\.?(?:/|\Z))[A-Za-z0-9._=+~@-]{{1,{PATH_COMPONENT_SIZE_MAX}}}"
+_WHOLE = re.compile(f"{_PART}(?:/{_PART})*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +121,8 @@ class Store(Protocol):
 
 
 def is_name(text: str) -> bool:
-    """Say whether a text could be the name of an object of ours."""
-    return bool(_NAME.fullmatch(text)) and len(text) <= NAME_SIZE_MAX
+    """Say whether ``check_name`` lets a text pass; for listings, where most do."""
+    return len(text) <= NAME_SIZE_MAX and _WHOLE.fullmatch(text) is not None
 
 
 def check_name(name: str) -> None:
