@@ -5,6 +5,7 @@ is run by one ``Pacer``. Names are those of blobs below the prefix.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 import obstore
@@ -18,7 +19,7 @@ from core.stores.address import AZURE_BLOB, Address, parse_address
 from core.stores.azure_answers import OBSTORE_ERRORS, Answer, answer_of
 from core.stores.azure_client import AzureClient
 from core.stores.azure_errors import CONTRIBUTOR, judge, judge_answer, not_ready, short
-from core.stores.azure_listing import ListedBlob, Page, parse_page
+from core.stores.azure_listing import UNTOLD, ListedBlob, Page, parse_page
 from core.stores.azure_upload import (
     MD5,
     AzureUpload,
@@ -281,7 +282,9 @@ class AzureStore:
         if not blocks:
             return ()
         begun = parse_block_id(blocks[0].id or "")
-        token, started = begun or (blocks[0].id or "", blob.modified)
+        # What may be under way is left alone: a moment that nobody tells is now.
+        moment = datetime.now(UTC) if blob.modified == UNTOLD else blob.modified
+        token, started = begun or (blocks[0].id or "", moment)
         size = sum(block.size or 0 for block in blocks)
         return [UnfinishedUpload(name=blob.name, token=token, started=started, size=size)]
 

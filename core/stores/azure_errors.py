@@ -222,7 +222,8 @@ def missing_container(request: Request) -> StoreError:
     """Return the error for a container that does not exist."""
     return StoreError(
         f"there is no container {request.container} at {request.endpoint}",
-        hint="Create it, or correct the URL or the endpoint in the configuration.",
+        hint=f"Create it (`az storage container create --name {request.container}`), or correct "
+        "the URL or the endpoint in the configuration.",
     )
 
 

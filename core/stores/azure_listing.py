@@ -8,17 +8,21 @@ from xml.parsers import expat
 
 from core.errors import StoreError
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
+# Stands for a moment that a listing does not tell.
+UNTOLD = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(slots=True, kw_only=True)
 class ListedBlob:
-    """What a listing says of a blob, under its full name. ``md5`` is base64, as Azure writes it."""
+    """What a listing says of a blob, under its full name. ``md5`` is base64, as Azure writes it.
+
+    ``modified`` may be ``UNTOLD`` where there are staged blocks and no blob.
+    """
 
     name: str = ""
     size: int = 0
     etag: str = ""
-    modified: datetime = _EPOCH
+    modified: datetime = UNTOLD
     md5: str = ""
     tier: str = ""
     has_tags: bool = False

@@ -6,7 +6,7 @@ from tests.cli.clouds import Service, move_to
 from tests.cli.place import Place
 from tests.emulators.services import AzureService, S3Service
 
-CLOUDS = ["localstack"]
+CLOUDS = ["localstack", "azurite"]
 COLD = {"localstack": "DEEP_ARCHIVE", "azurite": "Archive"}
 HOT = {"localstack": "STANDARD_IA", "azurite": "Cool"}
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import StoreError
-from core.stores.azure_listing import parse_page
+from core.stores.azure_listing import UNTOLD, parse_page
 
 MOMENT = "Wed, 25 Nov 2026 14:10:34 GMT"
 
@@ -47,6 +47,11 @@ def test_prefixes_are_no_blobs() -> None:
     found = parse_page(page("<BlobPrefix><Name>b/</Name></BlobPrefix>", blob("a")), "az://c")
     assert found.prefixes == ["b/"]
     assert [each.name for each in found.blobs] == ["a"]
+
+
+def test_staged_blocks_need_no_moment() -> None:
+    staged = blob("a").replace(f"<Last-Modified>{MOMENT}</Last-Modified>", "")
+    assert parse_page(page(staged), "az://c").blobs[0].modified == UNTOLD
 
 
 def test_names_that_xml_cannot_hold_come_encoded() -> None:
