@@ -16,12 +16,17 @@ from urllib.parse import quote, urlencode, urlsplit
 import obstore.store
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError
-from azure.core.pipeline.transport import HttpRequest
+from azure.core.pipeline.transport import HttpRequest, RequestsTransport
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobClient, ContainerClient
 
 from core.errors import InputError
-from core.limits import STORE_CONNECT_SECONDS_MAX, STORE_SILENCE_SECONDS_MAX, UPLOAD_PART_SIZE
+from core.limits import (
+    STORE_CONCURRENCY_MAX,
+    STORE_CONNECT_SECONDS_MAX,
+    STORE_SILENCE_SECONDS_MAX,
+    UPLOAD_PART_SIZE,
+)
 from core.stores.address import Address
 from core.stores.azure_answers import Answer
 from core.stores.azure_errors import READER, Request, judge, judge_answer
@@ -174,15 +179,25 @@ class AzureClient:
     def _sdk_options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             "retry_total": 0,
-            "connection_timeout": STORE_CONNECT_SECONDS_MAX,
-            "read_timeout": STORE_SILENCE_SECONDS_MAX,
-            "connection_verify": self._settings.ca_bundle or True,
+            "transport": self._open_transport(),
             # What ends before the first block is full goes as one request.
             "max_single_put_size": UPLOAD_PART_SIZE,
         }
         if self._settings.http_proxy:
             options["proxies"] = _proxies(self._settings.http_proxy)
         return options
+
+    def _open_transport(self) -> RequestsTransport:
+        """Return connections for all our threads: of the usual ten, the others are made anew."""
+        transport = RequestsTransport(
+            connection_timeout=STORE_CONNECT_SECONDS_MAX,
+            read_timeout=STORE_SILENCE_SECONDS_MAX,
+            connection_verify=self._settings.ca_bundle or True,
+        )
+        transport.open()
+        adapter = transport.session.get_adapter(self._endpoint)
+        adapter.init_poolmanager(1, STORE_CONCURRENCY_MAX)
+        return transport
 
     def _fast_options(self) -> dict[str, Any]:
         options: dict[str, Any] = {

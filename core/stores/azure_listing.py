@@ -43,6 +43,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.page = Page()
+        self._is_listing = False
         self._blob: ListedBlob | None = None
         self._is_prefix = False
         self._is_encoded = False
@@ -50,6 +51,10 @@ class _Reader:
 
     def begin(self, tag: str, attributes: dict[str, str]) -> None:
         self._text = []
+        if not self._is_listing and tag != "EnumerationResults":
+            # A network's own page would otherwise be a container without blobs.
+            raise ValueError(tag)
+        self._is_listing = True
         if tag == "Blob":
             self._blob = ListedBlob()
         elif tag == "BlobPrefix":

@@ -11,7 +11,6 @@ ELSEWHERE = {
     "core/stores/folder*.py": "tests/conformance",
     "core/stores/azure_answers.py": "tests/unit/stores/test_azure_errors.py meets every library",
     "core/stores/azure_bucket.py": "tests/conformance",
-    "core/stores/azure_client.py": "tests/unit/stores/test_azure_errors.py and test_azure.py",
     "core/stores/s3*.py": "tests/conformance",
     "core/format/resources/read_pack.py": "tests/golden/test_read_pack.py runs the whole program",
     "core/limits.py": "constants; the module asserts the relations between them as it is imported",

@@ -72,7 +72,13 @@ def test_a_byte_order_mark_is_no_damage() -> None:
 
 @pytest.mark.parametrize(
     "xml",
-    [b"", b"<html>", page(blob("a"))[:-40], page(blob("a")).replace(b">5<", b">five<")],
+    [
+        b"",
+        b"<html>",
+        b"<html></html>",
+        page(blob("a"))[:-40],
+        page(blob("a")).replace(b">5<", b">five<"),
+    ],
 )
 def test_what_is_no_listing_is_said(xml: bytes) -> None:
     with pytest.raises(StoreError, match="cannot list az://c/p") as caught:
