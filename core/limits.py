@@ -108,6 +108,10 @@ STORE_FIRST_TRIES_MAX = 4
 # A connection is given up when it takes so long to be made, or when no byte comes for so long.
 STORE_CONNECT_SECONDS_MAX = 10
 STORE_SILENCE_SECONDS_MAX = 60
+# What an S3 service may answer a listing with: a thousand keys of a kilobyte, every byte of them
+# quoted. What it says of an error is short.
+LISTING_SIZE_MAX = 8 * MIB
+ERROR_DOCUMENT_SIZE_MAX = 64 * KIB
 # A wait before the next try is drawn from zero to twice the one before, from about a round trip up
 # to what lets a partition of S3 split.
 STORE_DELAY_SECONDS_MIN = 0.1

@@ -29,12 +29,17 @@ def open_bucket(url: str, settings: StoreSettings, *, create: bool = False) -> W
 
     ``create`` lets a folder be made; buckets and containers have to be there.
     """
+    if url.startswith("s3://"):
+        from core.stores.s3_bucket import S3Bucket
+
+        return S3Bucket(url, settings)
     if url.startswith("az://"):
         from core.stores.azure_bucket import AzureBucket
 
         return AzureBucket(url, settings)
     if "://" in url and not url.startswith("file:"):
         raise InputError(
-            f"{url!r} is not the URL of a folder or container", hint="write file:///path or az://"
+            f"{url!r} is not the URL of a bucket",
+            hint="Write s3://bucket/prefix, az://container/prefix or file:///path.",
         )
     return FolderBucket.open(url, create=create)

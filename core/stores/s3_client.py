@@ -69,11 +69,18 @@ class _Role(CredentialProvider):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Both libraries at one bucket."""
+    """Both libraries at one bucket, and what requests of one's own need.
+
+    ``credentials`` are botocore's, which renew themselves in time. ``is_virtual`` says that the
+    bucket is in the host's name, and not the first part of every path.
+    """
 
     boto: Boto
     fast: obstore.store.S3Store
     endpoint: str
+    region: str
+    credentials: Any
+    is_virtual: bool
 
 
 class S3Client:
@@ -168,7 +175,12 @@ class S3Client:
             boto = self._open_boto(session, region)
             endpoint = str(boto.meta.endpoint_url)
             return Connection(
-                boto=boto, fast=self._open_fast(session, region, endpoint), endpoint=endpoint
+                boto=boto,
+                fast=self._open_fast(session, region, endpoint),
+                endpoint=endpoint,
+                region=region,
+                credentials=session.get_credentials(),
+                is_virtual=self._is_virtual(),
             )
         except BOTO_ERRORS as error:
             raise judge(error, request, self.endpoint) from error

@@ -37,6 +37,7 @@ class Part:
 class Target:
     """Where an upload goes, and everything of its store that it needs.
 
+    ``condition`` goes with the request that makes the object visible: none may replace another.
     ``call`` makes one request by boto3's name for it and translates what it raises; ``head`` looks
     at the object by one request. Both are for use inside of ``pacer``.
     """
@@ -44,6 +45,7 @@ class Target:
     location: str
     place: Mapping[str, Any]
     properties: Mapping[str, Any]
+    condition: Mapping[str, Any]
     call: Callable[..., Mapping[str, Any]]
     head: Callable[[], ObjectHead]
     pacer: Pacer
@@ -172,7 +174,7 @@ class S3Upload:
                 "complete_multipart_upload",
                 **self._target.place,
                 UploadId=self._token,
-                IfNoneMatch="*",
+                **self._target.condition,
                 MultipartUpload={
                     "Parts": [
                         {
@@ -200,7 +202,7 @@ class S3Upload:
                 **self._target.properties,
                 Body=data,
                 ChecksumSHA256=checksum,
-                IfNoneMatch="*",
+                **self._target.condition,
             )
             return self._target.head()
 

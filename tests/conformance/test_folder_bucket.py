@@ -22,7 +22,7 @@ def path_of(bucket: WritableBucket, key: str) -> Path:
 
 
 class TestFolderBucket(BucketConformance):
-    HAS_PROPERTIES = False
+    KEPT = Properties()
 
     def remove(self, bucket: WritableBucket, key: str) -> None:
         path_of(bucket, key).unlink()

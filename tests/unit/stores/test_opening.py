@@ -38,6 +38,11 @@ def test_an_azure_url_opens_store_and_bucket_that_have_asked_for_nothing_yet() -
     assert (bucket.url, bucket.vendor) == ("az://vault/a", "azure-blob")
 
 
+def test_an_s3_url_opens_a_bucket_that_has_asked_for_nothing_yet() -> None:
+    bucket = open_bucket("s3://vault/a/", StoreSettings(endpoint="https://store.invalid"))
+    assert (bucket.url, bucket.vendor) == ("s3://vault/a", "s3-compatible")
+
+
 def test_slow_libraries_are_imported_only_by_who_needs_them() -> None:
     program = (
         "import sys, core.stores.opening\n"

@@ -1,0 +1,102 @@
+"""An object's properties as S3's headers and boto3's parameters say them.
+
+Headers are ASCII. What user metadata has beyond it, S3 stores and returns as RFC 2047 has it
+(``=?UTF-8?B?...?=``); some S3-compatible stores return the bytes of UTF-8 as they are.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from email.header import decode_header
+from http.client import HTTPMessage
+from typing import Any
+from urllib.parse import urlencode
+
+from core.errors import InputError
+from core.stores.bucket import Properties
+
+_METADATA = "x-amz-meta-"
+_TAG_COUNT = "x-amz-tagging-count"
+_PLAIN = re.compile(r"[ -~]*")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAMES = {
+    "content_type": "Content-Type",
+    "content_encoding": "Content-Encoding",
+    "content_language": "Content-Language",
+    "content_disposition": "Content-Disposition",
+    "cache_control": "Cache-Control",
+}
+
+
+def has_tags(headers: HTTPMessage) -> bool:
+    """Say whether an object has tags, which a request of their own gives."""
+    count = headers.get(_TAG_COUNT, "0")
+    return count.isdigit() and int(count) > 0
+
+
+def read_properties(headers: HTTPMessage, tags: Mapping[str, str]) -> Properties:
+    """Return what an answer's headers say."""
+    metadata = {
+        name[len(_METADATA) :].lower(): _decode(value)
+        for name, value in headers.items()
+        if name.lower().startswith(_METADATA)
+    }
+    values = {field: _decode(headers.get(name, "")) for field, name in _NAMES.items()}
+    values["content_encoding"] = _stored_encoding(values["content_encoding"])
+    return Properties(**values, metadata=metadata, tags=tags)
+
+
+def write_parameters(properties: Properties, place: str) -> dict[str, Any]:
+    """Return boto3's parameters for an object; ``InputError`` for what S3 cannot hold."""
+    parameters: dict[str, Any] = {}
+    for field, name in _NAMES.items():
+        value = getattr(properties, field)
+        if value:
+            parameters[name.replace("-", "")] = _encode(value)
+    unfit = [name for name in properties.metadata if not _NAME.fullmatch(name)]
+    if unfit:
+        raise InputError(
+            f"{place} has metadata of names that S3 cannot hold: {', '.join(map(repr, unfit))}"
+        )
+    if properties.metadata:
+        parameters["Metadata"] = {
+            name: _encode(value) for name, value in properties.metadata.items()
+        }
+    if properties.tags:
+        parameters["Tagging"] = urlencode(properties.tags)
+    return parameters
+
+
+def _stored_encoding(value: str) -> str:
+    """Return an encoding without ``aws-chunked``, which is how an upload was sent."""
+    if "aws-chunked" not in value:
+        return value
+    codings = [coding.strip() for coding in value.split(",")]
+    return ",".join(coding for coding in codings if coding and coding != "aws-chunked")
+
+
+def _decode(value: str) -> str:
+    """Return a header's value as text."""
+    if not value.isascii():
+        # http.client reads every byte as one character of Latin-1.
+        try:
+            return value.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            return value
+    if "=?" not in value:
+        return value
+    try:
+        return "".join(
+            part if isinstance(part, str) else part.decode(charset or "ascii")
+            for part, charset in decode_header(value)
+        )
+    except (ValueError, LookupError):  # No encoded text after all.
+        return value
+
+
+def _encode(value: str) -> str:
+    """Return a text as a header's value: as it is, or as RFC 2047 has it."""
+    if _PLAIN.fullmatch(value):
+        return value
+    encoded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode("ascii")
+    return f"=?UTF-8?B?{encoded}?="

@@ -1,0 +1,141 @@
+"""Signed requests for objects of any key, as obstore cannot name them and boto3 is slow at.
+
+obstore's paths refuse or change keys such as ``a//b``, ``a/`` or ``../a``; boto3 takes eight times
+the processor time. Both would be reached by a key's bytes, quoted, and nothing else: so are these.
+"""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from botocore import exceptions as botocore_exceptions
+from botocore.utils import get_environ_proxies
+
+from core.errors import StoreError
+from core.limits import ERROR_DOCUMENT_SIZE_MAX
+from core.stores.address import Address
+from core.stores.http_pool import HTTP_ERRORS, ConnectError, HttpPool, Reply
+from core.stores.s3_answers import BOTO_ERRORS, Answer
+from core.stores.s3_client import Connection, S3Client
+from core.stores.s3_documents import parse_error
+from core.stores.s3_errors import Request, judge, judge_answer
+from core.stores.s3_signature import Signer, quote_path, quote_query
+from core.stores.settings import StoreSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    """How requests of one connection go; another connection makes another."""
+
+    connection: Connection
+    pool: HttpPool
+    signer: Signer
+    path: str
+
+
+class S3Requests:
+    """Requests to one bucket, each tried once. Safe to share between threads."""
+
+    def __init__(self, client: S3Client, address: Address, settings: StoreSettings) -> None:
+        """Touch nothing yet."""
+        self._client = client
+        self._address = address
+        self._settings = settings
+        self._known: _Route | None = None
+
+    def send(  # noqa: PLR0913  What a request is made of.
+        self,
+        method: str,
+        key: str,
+        request: Request,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        size_max: int = 0,
+        accepted: int = 200,
+    ) -> Reply:
+        """Return the answer to a request for a full key, "" for the bucket itself.
+
+        Whatever is no success, nor of the ``accepted`` status, is raised as ``core.errors`` has
+        it, or as a ``TransientError``.
+        """
+        route = self._route()
+        path = route.path + quote_path(key)
+        query = quote_query(parameters) if parameters else ""
+        try:
+            credentials = route.connection.credentials.get_frozen_credentials()
+        except BOTO_ERRORS as error:
+            raise judge(error, request, route.connection.endpoint) from error
+        signed = route.signer.sign(method, path, query, headers or {}, credentials)
+        try:
+            reply = route.pool.request(
+                method,
+                f"{path}?{query}" if query else path,
+                signed,
+                size_max=max(size_max, ERROR_DOCUMENT_SIZE_MAX),
+            )
+        except HTTP_ERRORS as error:
+            _refuse(error, request, route.connection.endpoint)
+        if reply.status not in {200, 206, accepted}:
+            raise judge_answer(_answer(reply), request)
+        return reply
+
+    def _route(self) -> _Route:
+        connection = self._client.connection
+        known = self._known
+        if known is None or known.connection is not connection:
+            known = self._known = self._make_route(connection)
+        return known
+
+    def _make_route(self, connection: Connection) -> _Route:
+        endpoint, bucket = connection.endpoint.rstrip("/"), self._address.container
+        if connection.is_virtual:
+            scheme, _, host = endpoint.partition("://")
+            endpoint = f"{scheme}://{bucket}.{host}"
+        path = "/" if connection.is_virtual else f"/{bucket}/"
+        proxies = get_environ_proxies(endpoint)
+        proxy = self._settings.http_proxy or proxies.get(endpoint.partition("://")[0], "")
+        try:
+            pool = HttpPool(endpoint, ca_bundle=self._settings.ca_bundle, proxy=proxy)
+        except OSError as error:
+            raise StoreError(
+                f"cannot read the CA bundle {self._settings.ca_bundle}",
+                hint="ca_bundle in the configuration names a file of certificates in PEM.",
+            ) from error
+        return _Route(
+            connection=connection,
+            pool=pool,
+            signer=Signer(pool.host, connection.region),
+            path=pool.base_path + path,
+        )
+
+
+def _answer(reply: Reply) -> Answer:
+    parts = parse_error(reply.body)
+    return Answer(
+        status=reply.status,
+        code=parts.get("Code", ""),
+        message=parts.get("Message", ""),
+        storage_class=parts.get("StorageClass", ""),
+        region=parts.get("Region", "") or reply.headers.get("x-amz-bucket-region", ""),
+    )
+
+
+def _refuse(error: Exception, request: Request, endpoint: str) -> NoReturn:
+    """Raise what it means that no whole answer came, as for the other libraries."""
+    cause = error.__cause__ if isinstance(error, ConnectError) else error
+    same: Exception
+    if isinstance(cause, ssl.SSLError):
+        same = botocore_exceptions.SSLError(endpoint_url=endpoint, error=cause)
+    elif isinstance(error, ConnectError):
+        same = (
+            botocore_exceptions.ProxyConnectionError(proxy_url="", error=cause)
+            if str(cause).startswith("Tunnel connection failed")
+            else botocore_exceptions.EndpointConnectionError(endpoint_url=endpoint, error=cause)
+        )
+    else:
+        same = botocore_exceptions.ConnectionClosedError(
+            endpoint_url=endpoint, request=None, error=cause
+        )
+    raise judge(same, request, endpoint) from error

@@ -1,0 +1,147 @@
+"""S3 buckets of any tool's objects, on every server that there is for tests."""
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.errors import InputError, NotReadyError, StoreError
+from core.stores.address import parse_address
+from core.stores.bucket import Properties, WritableBucket
+from core.stores.s3_bucket import S3Bucket
+from core.stores.settings import StoreSettings
+from tests.conformance.bucket_suite import SOME, BucketConformance, keys, list_objects, put
+from tests.emulators.faults import CUT_BODY, RESET_AFTER, RESET_BEFORE, Rule, refusal
+from tests.emulators.services import S3Service
+
+# Keys that S3 has and file systems have not.
+WILD = (
+    *BucketConformance.ODD_KEYS,
+    "a//b", "a/", ".", "..", "../a", "a/./b", "a/../b", "\x01\x7f\t", " ", "a ", "+", "%", "?x",
+    "#x", "x" * 1000, "<&>'\"",
+)  # fmt: skip
+
+
+class S3BucketConformance(BucketConformance):
+    """Below a prefix, which has to be quoted itself."""
+
+    ODD_KEYS = (*WILD, "/", "/a", "//")
+    PREFIX = "/a prefix/+"
+
+    @pytest.fixture
+    def service(self) -> S3Service:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def bucket(self, service: S3Service) -> S3Bucket:
+        self.client = service.client()
+        return S3Bucket(service.new_url() + self.PREFIX, service.settings)
+
+    def remove(self, bucket: WritableBucket, key: str) -> None:
+        address = parse_address(bucket.url)
+        name = f"{address.prefix}/{key}" if address.prefix else key
+        self.client.delete_object(Bucket=address.container, Key=name)
+
+
+class TestLocalStack(S3BucketConformance):
+    @pytest.fixture
+    def service(self, localstack: S3Service) -> S3Service:
+        return localstack
+
+    def test_a_key_that_s3_cannot_hold_is_refused(self, bucket: S3Bucket) -> None:
+        longest = "x" * (1024 - len("a prefix/+/"))
+        put(bucket, longest)
+        for key in (f"{longest}x", "\udcff"):
+            with pytest.raises(InputError, match="cannot be a key"):
+                put(bucket, key)
+        assert keys(bucket) == [longest]
+
+    def test_metadata_beyond_ascii_survives(self, bucket: S3Bucket) -> None:
+        metadata = {"name": "grün \U0001f600", "lines": "a\nb", "spaces": "a  b", "empty": ""}
+        put(bucket, "one", b"x", Properties(metadata=metadata))
+        part = bucket.read("one", bucket.describe("one").etag, 0, 1)
+        assert part.properties is not None
+        assert part.properties.metadata == metadata
+
+    def test_an_archived_object_is_not_ready(self, bucket: S3Bucket, service: S3Service) -> None:
+        cold = S3Bucket(bucket.url, replace(service.settings, storage_class="DEEP_ARCHIVE"))
+        put(cold, "one", b"content")
+        (listed,) = list_objects(bucket)
+        for length in (7, 0):
+            with pytest.raises(NotReadyError):
+                bucket.read("one", listed.etag, 0, length)
+
+
+class TestMinistack(S3BucketConformance):
+    """The whole bucket, without a prefix."""
+
+    PREFIX = ""
+
+    @pytest.fixture
+    def service(self, ministack: S3Service) -> S3Service:
+        return ministack
+
+
+class TestRclone(S3BucketConformance):
+    """A folder behind S3: it has no tags, no conditions, and no keys that are no paths."""
+
+    ODD_KEYS = BucketConformance.ODD_KEYS
+    KEPT = replace(SOME, tags={})
+
+    @pytest.fixture
+    def service(self, rclone_s3: S3Service) -> S3Service:
+        return rclone_s3
+
+    def test_writing_is_create_only_unless_told(self, bucket: WritableBucket) -> None:
+        """It is not, here: whoever writes looks first."""
+        put(bucket, "one", b"first")
+        put(bucket, "one", b"second", overwrite=True)
+        assert bucket.describe("one").size == 6
+
+
+def test_reads_and_listings_survive_a_bad_line(
+    localstack: S3Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.stores.pacing.STORE_DELAY_SECONDS_MAX", 0.01)
+    url = localstack.new_url()
+    put(S3Bucket(url, localstack.settings), "one", b"content" * 1000, SOME)
+    faults = [CUT_BODY, RESET_BEFORE, RESET_AFTER]
+    faults += [refusal("s3", name) for name in ("InternalError", "SlowDown", "ExpiredToken")]
+    with localstack.fault_proxy() as proxy:
+        bucket = S3Bucket(url, localstack.behind(proxy.endpoint).settings)
+        for fault in faults:
+            proxy.add(Rule(fault=fault, operations=frozenset({"GetObject"}), count=1))
+            proxy.add(Rule(fault=fault, operations=frozenset({"ListObjectsV2"}), count=1))
+            (listed,) = list_objects(bucket)
+            part = bucket.read("one", listed.etag, 0, listed.size)
+            assert (part.content, part.properties) == (b"content" * 1000, SOME)
+        counted = {fault for _, _, fault in proxy.counts}
+    assert counted >= {fault.name for fault in faults}
+
+
+def test_refusals_name_the_key_and_the_permission(localstack: S3Service) -> None:
+    url = localstack.new_url()
+    put(S3Bucket(url, localstack.settings), "a\nb", b"content")
+    with localstack.fault_proxy() as proxy:
+        bucket = S3Bucket(url, localstack.behind(proxy.endpoint).settings)
+        etag = bucket.describe("a\nb").etag
+        proxy.add(Rule(fault=refusal("s3", "AccessDenied")))
+        with pytest.raises(StoreError, match=r"cannot read s3://.*/a\\nb: s3:GetObject"):
+            bucket.read("a\nb", etag, 0, 7)
+        with pytest.raises(StoreError, match="s3:ListBucket is not allowed"):
+            bucket.list_page()
+
+
+def test_what_is_no_s3_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.stores.pacing.STORE_DELAY_SECONDS_MAX", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    settings = StoreSettings(endpoint=endpoint, region="us-east-1")
+    with pytest.raises(StoreError, match="nothing answers at"):
+        S3Bucket("s3://vault", settings).list_page()
+    missing = replace(settings, endpoint="https://127.0.0.1:1", ca_bundle=str(tmp_path / "no.pem"))
+    with pytest.raises((StoreError, InputError), match="CA bundle"):
+        S3Bucket("s3://vault", missing).list_page()

@@ -1,0 +1,88 @@
+"""Properties survive S3's headers."""
+
+from http.client import HTTPMessage
+
+import pytest
+
+from core.errors import InputError
+from core.stores.bucket import Properties
+from core.stores.s3_properties import has_tags, read_properties, write_parameters
+
+
+def headers(**values: str) -> HTTPMessage:
+    message = HTTPMessage()
+    for name, value in values.items():
+        message[name.replace("_", "-")] = value
+    return message
+
+
+def test_headers_become_properties() -> None:
+    found = headers(
+        Content_Type="text/plain",
+        Content_Encoding="gzip",
+        Content_Language="de",
+        Content_Disposition="inline",
+        Cache_Control="no-cache",
+        X_Amz_Meta_Some_Name="value",
+        X_Amz_Request_Id="1",
+    )
+    assert read_properties(found, {"t": "1"}) == Properties(
+        content_type="text/plain",
+        content_encoding="gzip",
+        content_language="de",
+        content_disposition="inline",
+        cache_control="no-cache",
+        metadata={"some-name": "value"},
+        tags={"t": "1"},
+    )
+
+
+def test_how_an_upload_was_sent_is_no_encoding_of_the_object() -> None:
+    for stored, expected in (
+        ("aws-chunked", ""), ("gzip,aws-chunked", "gzip"), ("gzip, br", "gzip, br"),
+    ):  # fmt: skip
+        assert read_properties(headers(Content_Encoding=stored), {}).content_encoding == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("=?UTF-8?B?Z3LDvG4=?=", "grün"),
+        ("=?UTF-8?Q?gr=C3=BCn?=", "grün"),
+        ("=?UTF-8?B?Z3LDvG4=?= =?UTF-8?B?IQ==?=", "grün!"),
+        ("grün".encode().decode("latin-1"), "grün"),
+        ("gr\xfcn", "gr\xfcn"),
+        ("=?no-such-set?B?Z3LDvG4=?=", "=?no-such-set?B?Z3LDvG4=?="),
+        ("1 =? 2", "1 =? 2"),
+    ],
+)
+def test_values_beyond_ascii_are_read(value: str, expected: str) -> None:
+    assert read_properties(headers(x_amz_meta_name=value), {}).metadata == {"name": expected}
+
+
+@pytest.mark.parametrize("value", ["plain", "grün", "a\nb", "😀", "", "a  b"])
+def test_values_survive(value: str) -> None:
+    parameters = write_parameters(Properties(metadata={"name": value}), "s3://b/a")
+    sent = parameters["Metadata"]["name"]
+    assert sent.isascii()
+    assert sent.isprintable()
+    assert read_properties(headers(x_amz_meta_name=sent), {}).metadata == {"name": value}
+
+
+def test_only_what_there_is_is_sent() -> None:
+    assert write_parameters(Properties(), "s3://b/a") == {}
+    properties = Properties(content_type="text/plain", tags={"a b": "c&d", "e": ""})
+    assert write_parameters(properties, "s3://b/a") == {
+        "ContentType": "text/plain", "Tagging": "a+b=c%26d&e=",
+    }  # fmt: skip
+
+
+def test_names_that_no_header_can_have_are_refused() -> None:
+    with pytest.raises(InputError, match="'a b', 'ü'"):
+        write_parameters(Properties(metadata={"a b": "", "ü": "", "fine": ""}), "s3://b/a")
+
+
+def test_the_number_of_tags_says_whether_there_are_any() -> None:
+    assert has_tags(headers(x_amz_tagging_count="2"))
+    assert not has_tags(headers(x_amz_tagging_count="0"))
+    assert not has_tags(headers())
