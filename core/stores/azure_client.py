@@ -4,6 +4,7 @@ obstore reads at a tenth of the SDK's processor time; the SDK knows blocks, tier
 tags. Both try a request once: trying again is the ``Pacer``'s.
 """
 
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ from core.stores.address import Address
 from core.stores.azure_answers import Answer
 from core.stores.azure_errors import READER, Request, judge, judge_answer
 from core.stores.settings import StoreSettings
+
+# They log the URL of every request, and names are in it: no item's name reaches a log.
+for _talker in ("azure", "urllib3"):
+    logging.getLogger(_talker).setLevel(logging.WARNING)
 
 _SCOPE = "https://storage.azure.com/.default"
 

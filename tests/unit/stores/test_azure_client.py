@@ -1,6 +1,7 @@
 """How Azure is reached: through a proxy, by many threads, and what a strange peer means."""
 
 import http.client
+import logging
 import threading
 import time
 from collections import Counter
@@ -118,6 +119,17 @@ def test_threads_keep_their_connections(azurite: AzureService) -> None:
                 heads = list(pool.map(lambda _: store.head("a"), range(24)))
                 assert {head.size for head in heads} == {7}
     assert len(peers) <= 24
+
+
+def test_names_reach_no_log(azurite: AzureService, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        store = AzureStore(azurite.new_url(), azurite.settings)
+        store.put("private", b"content")
+        store.get("private")
+        store.head("private")
+        list(store.list("private"))
+        store.delete(["private"])
+    assert "private" not in caplog.text
 
 
 def listing(*names: str) -> bytes:
