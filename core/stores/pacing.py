@@ -82,14 +82,15 @@ class Window:
             return self
         return replace(self, size=min(self.ceiling, self.size + 1 / self.size))
 
-    def shrunk(self, begun: float, now: float) -> "Window":
-        """Return the window after a request that began at ``begun`` was refused for load.
+    def shrunk(self, begun: float, now: float, running: int) -> "Window":
+        """Return the window after one of ``running`` requests was refused for load.
 
-        All that were under way when it was last halved speak of the same moment: they count once.
+        It halves what was really under way. All that began before it was last halved speak of the
+        same moment as the request then: they count once.
         """
         if begun <= self.halved_at:
             return self
-        return replace(self, size=max(1.0, self.size / 2), halved_at=now)
+        return replace(self, size=max(1.0, min(self.size, running) / 2), halved_at=now)
 
 
 class Gate:
@@ -126,9 +127,9 @@ class Gate:
                 self._free.notify(max(1, int(self.window.size) - self._running))
 
     def slow_down(self, begun: float, now: float) -> None:
-        """Narrow the window after a request that began at ``begun``."""
+        """Narrow the window after a request that began at ``begun`` and has left the gate."""
         with self._free:
-            self.window = self.window.shrunk(begun, now)
+            self.window = self.window.shrunk(begun, now, self._running + 1)
 
 
 class Pacer:
