@@ -265,7 +265,7 @@ def _judge_trouble(
     if trouble == UNREACHABLE:
         return TransientError(
             f"{cannot}: nothing answers at {endpoint}",
-            hint="Look at endpoint and http_proxy in the configuration, at DNS, at firewalls on the way.",
+            hint="Look at endpoint and http_proxy in the configuration, at DNS and at firewalls.",
             tries_max=STORE_FIRST_TRIES_MAX,
         )
     if trouble == PROXY:

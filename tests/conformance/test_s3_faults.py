@@ -339,7 +339,8 @@ def test_missing_permission_is_named_with_what_to_allow_it_on(place: Place) -> N
         assert f"Allow {permission} on arn:aws:s3:::{resource} to" in error.hint
         # Without the permission to list, a head does not tell a missing object.
         assert ("Or it is not there" in error.hint) == (operation == "HeadObject")
-    assert place.store.pacer.retry_count == 0
+    # Nobody tried again what was denied; a connection that had been ended may be met once.
+    assert place.proxy.outcomes["AccessDenied"] <= 9
 
 
 def test_missing_permission_on_the_key_is_named(place: Place) -> None:
