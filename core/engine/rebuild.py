@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from core import limits
 from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import Workspace
+from core.engine.archived import find_archived, refuse_archived
 from core.engine.inventory import Inventory, is_table_name, take_inventory
 from core.engine.metadata import list_metadata_packs, read_listing, read_metadata_pack
 from core.engine.progress import Progress
@@ -154,7 +155,10 @@ class _Rebuild:
     def _restore_tables(self) -> None:
         """Write the layers and index objects that are missing; remember the records."""
         packs = list_metadata_packs(self._repository)
-        total = sum(size for run in packs.values() for _, size in run)
+        store = self._repository.store
+        members = [pack for run in packs.values() for pack in run]
+        refuse_archived(store, find_archived(store, members), "rebuild")
+        total = sum(size for _, size in members)
         self._progress.start("Reading metadata packs", total, len(packs))
         for name, run in sorted(packs.items()):
             self._check_stop()

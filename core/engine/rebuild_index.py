@@ -11,6 +11,7 @@ from pathlib import Path
 from core import ids
 from core.catalog.tables import INDEX_COLUMNS, write_part
 from core.catalog.workspace import Workspace, quote, quote_all
+from core.engine.archived import find_archived, refuse_archived
 from core.engine.metadata import Member, open_pack_by_name, read_pack_rows, write_metadata_pack
 from core.engine.pack_scan import scan_pack
 from core.engine.progress import Progress
@@ -40,6 +41,9 @@ class IndexRecovery:
         packs = list(
             self._workspace.rows("select session, pack, pack_size from listed_packs order by all")
         )
+        store = self._repository.store
+        named = [(names.pack(session, pack), size) for session, pack, size in packs]
+        refuse_archived(store, find_archived(store, named), "find lost blobs in packs")
         self._progress.start("Looking into packs", None, len(packs))
         holding = []
         for pack in packs:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from core.catalog.tables import read_items
 from core.catalog.workspace import Workspace
+from core.engine.archived import find_archived, refuse_archived
 from core.engine.destination import DestinationError
 from core.engine.faults import FaultLog
 from core.engine.landing import Found, Landing
@@ -54,7 +55,7 @@ class FailedItem:
 
     ``category`` is that of the error: ``integrity`` for damage, ``store`` for what the store or
     the destination's system refused, ``conflict`` for what is in its place, ``input`` for a path
-    that must not be written.
+    that must not be written, ``not-ready`` for what only an archived pack has in the end.
     """
 
     path: bytes
@@ -171,6 +172,7 @@ class _Restore:
 
     def run(self) -> None:
         self._examine()
+        self._open_content()
         count, size = self._rows.totals()
         self._terms.progress.start("Restoring", size, count)
         self._make_folders()
@@ -258,10 +260,7 @@ class _Restore:
     def _write_files(self) -> None:
         stop = self._terms.stop
         self._content.write_empty(self._rows.empty_files(), stop)
-        self._open_content()
         self._content.write_loose(plan_loose_reads(self._rows.loose_pieces()), stop)
-        # The order of reads: where an archived class wants its packs warmed first, and in
-        # batches, is here.
         choice = 1
         while True:
             reads = plan_frame_reads(self._rows.packed_pieces(choice))
@@ -283,6 +282,14 @@ class _Restore:
                 self._problems.append(error.message)
                 self._terms.progress.warn(error.message)
         self._rows.open_content(files, marked)
+        self._refuse_archived()
+
+    def _refuse_archived(self) -> None:
+        """Raise ``NotReadyError`` where content is in archived packs and nowhere else."""
+        store = self._repository.store
+        archived = {pack.name: pack for pack in find_archived(store, self._rows.usable_packs())}
+        needed = self._rows.choose_places(archived.keys())
+        refuse_archived(store, [archived[name] for name in needed], "restore")
 
     def _make_links(self) -> None:
         for target, link_target in self._rows.links():

@@ -124,6 +124,11 @@ class ContentWriter:
     ) -> None:
         try:
             frame = memoryview(content.get())
+        except NotReadyError as error:
+            # Archived, as the last resort of a blob or since this began.
+            for piece in pieces:
+                self._log.retry(piece, error)
+            return
         except (IntegrityError, NotFoundError, StoreError) as error:
             judged = self._judged(error)
             for piece in pieces:

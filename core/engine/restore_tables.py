@@ -173,7 +173,7 @@ class RestoreTables:
         )
 
     def open_content(self, index_files: Sequence[Path], read_last: Collection[str]) -> None:
-        """Find where the blobs of the files are; packs in ``read_last`` are the last resort."""
+        """Find where the blobs of the files can be; packs in ``read_last`` are the last resort."""
         needed = layer_tables.blobs_sql("(select * from targets where kind = 'file')", _TARGET)
         self._store("pending", f"select * from {needed}")
         index_tables.create_index(self._workspace, "index_rows", index_files)
@@ -192,15 +192,41 @@ class RestoreTables:
             join packs using (session, pack, pack_size, header)
             left join read_last x using (session, pack) where {_POSSIBLE}""",
         )
+
+    def usable_packs(self) -> list[tuple[str, int]]:
+        """Return the packs that hold something that is needed, by name and size."""
+        rows = self._rows(
+            """select distinct session, pack, pack_size from packs semi join usable using (pack_no)
+            order by all"""
+        )
+        return [(names.pack(session, pack), size) for session, pack, size in rows]
+
+    def choose_places(self, archived: Collection[str]) -> list[str]:
+        """Order each blob's places, those in ``archived`` packs last; return the packs of these.
+
+        They are what cannot be done without: the first choice of some blob.
+        """
+        index_tables.create_excluded(self._workspace, "archived", list(_packs(archived)))
+        self._run(
+            """create table archived_packs as
+            select pack_no from packs semi join archived using (session, pack)"""
+        )
         # One blob has several places only where sessions have met; all others need no sorting.
         self._run("create table doubled as select id from usable group by id having count(*) > 1")
         self._store(
             "places",
             f"""select id, {_PLACE}, 1 as choice from usable anti join doubled using (id)
             union all select id, {_PLACE}, row_number() over (partition by id
-                order by is_last, pack_no, frame_offset, blob_offset) as choice
-            from (select distinct * from usable semi join doubled using (id))""",
+                order by a.pack_no is not null, is_last, u.pack_no, frame_offset, blob_offset)
+                as choice
+            from (select distinct * from usable semi join doubled using (id)) u
+            left join archived_packs a using (pack_no)""",
         )
+        rows = self._rows(
+            """select distinct session, pack from packs semi join archived_packs using (pack_no)
+            semi join (from places where choice = 1) using (pack_no) order by all"""
+        )
+        return [names.pack(session, pack) for session, pack in rows]
 
     def loose_pieces(self) -> Iterator[Piece]:
         """Yield the pieces that no pack has, equal blobs together, else in path order."""

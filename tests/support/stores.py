@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Literal, TypeVar
 
-from core.errors import ConflictError, StoreError
+from core.errors import ConflictError, NotReadyError, StoreError
 from core.stores.store import ObjectHead, Store, UnfinishedUpload, Upload
 
 Names = Callable[[str], bool]
@@ -160,6 +160,22 @@ class Hooked(Wrapping):
     def abort(self, name: str, upload: Upload) -> None:
         self.before("abort", name)
         super().abort(name, upload)
+
+
+class Archived(Hooked):
+    """Has some objects in an archive: their data cannot be read, all else can."""
+
+    def __init__(self, store: Store, applies: Names, storage_class: str = "DEEP_ARCHIVE") -> None:
+        super().__init__(store, self._refuse)
+        self.applies = applies
+        self._class = storage_class
+
+    def archived(self, names: Sequence[str]) -> Mapping[str, str]:
+        return {name: self._class for name in names if self.applies(name)}
+
+    def _refuse(self, kind: Kind, name: str) -> None:
+        if kind in {"get", "get_range"} and self.applies(name):
+            raise NotReadyError(f"{name} is archived")
 
 
 class Slow(Hooked):

@@ -33,6 +33,7 @@ from tests.support.copies import (
 )
 from tests.support.invariants import check_copies
 from tests.support.repositories import names_in
+from tests.support.stores import Archived
 
 POINT_COUNT = 4
 FILES_PER_POINT = 25
@@ -330,3 +331,12 @@ def test_objects_that_no_metadata_pack_has_are_left_out(made: Made, store: Store
     outcome = rebuild(store)
     assert name in reasons(outcome.problems)
     assert "jobs/x/1.json" not in names_in(store)
+
+
+def test_archived_metadata_packs_are_named_before_tables_come_back(store: Store) -> None:
+    lose(store, is_packed)
+    archived = sorted(name for name in names_in(store) if "/meta-" in name)
+    with pytest.raises(NotReadyError) as caught:
+        rebuild(Archived(store, lambda name: "/meta-" in name))
+    assert [line.partition(":")[0] for line in caught.value.problems] == archived
+    assert not any(name.startswith((names.LAYERS, names.RECORDS)) for name in names_in(store))

@@ -49,9 +49,15 @@ def opened(
         yield rows, log, tables
 
 
-def open_content(rows: RestoreTables, tables: Tables, last: tuple[str, ...] = ()) -> None:
+def open_content(
+    rows: RestoreTables,
+    tables: Tables,
+    last: tuple[str, ...] = (),
+    archived: tuple[str, ...] = (),
+) -> list[str]:
     files = [tables.fetch(head.name) for head in tables.repository.store.list(names.INDEX)]
     rows.open_content(files, last)
+    return rows.choose_places(archived)
 
 
 def blob(number: int) -> BlobId:
@@ -219,6 +225,29 @@ def test_places_are_tried_one_after_the_other(repository: Repository) -> None:
         assert sorted(tried) == sorted(pack.name for pack in packs)
         assert tried[-1] == packs[1].name
         assert list(rows.failed(10)) == [(b"x", "integrity", "attempt 3")]
+
+
+def test_only_packs_that_cannot_be_done_without_are_retrieved(repository: Repository) -> None:
+    """Archived ones come last of all, even after those that are listed as damaged."""
+    shared, alone, unneeded = (
+        write_pack(repository, frames) for frames in ([[b"s"]], [[b"s"], [b"a"]], [[b"u"]])
+    )
+    for pack in (alone, shared, unneeded):
+        write_index(repository, pack.row, pack.blobs)
+    cold = (alone.name, shared.name, unneeded.name)
+    for archived, last, needed in (
+        ((alone.name,), (shared.name,), []),
+        (cold, (), sorted([alone.name, shared.name])[:1]),
+    ):
+        items = [file_item(b"x", 1, [packed_id(repository, b"s")])]
+        with opened(repository, items) as (rows, _, tables):
+            rows.keep([])
+            assert open_content(rows, tables, last, archived) == needed
+            assert sorted(dict(rows.usable_packs())) == sorted([alone.name, shared.name])
+    items = [file_item(b"x", 1, [packed_id(repository, b"a")])]
+    with opened(repository, items) as (rows, _, tables):
+        rows.keep([])
+        assert open_content(rows, tables, (), cold) == [alone.name]
 
 
 def test_nothing_to_retry_ends_the_rounds(repository: Repository) -> None:
