@@ -36,7 +36,7 @@ from core.limits import (
     STORE_CONNECT_SECONDS_MAX,
     STORE_SILENCE_SECONDS_MAX,
 )
-from core.stores.address import Address
+from core.stores.address import AMAZON_S3, Address, derive_vendor
 from core.stores.s3_answers import BOTO_ERRORS, answer_of
 from core.stores.s3_errors import CREDENTIALS_HINT, Request, judge
 from core.stores.settings import StoreSettings
@@ -174,13 +174,15 @@ class S3Client:
             region = self._settings.region or self._find_region(session)
             boto = self._open_boto(session, region)
             endpoint = str(boto.meta.endpoint_url)
+            # The environment may name an endpoint too, as it does for boto3.
+            is_virtual = not self._is_path() and derive_vendor("s3://", endpoint) == AMAZON_S3
             return Connection(
                 boto=boto,
-                fast=self._open_fast(session, region, endpoint),
+                fast=self._open_fast(session, region, endpoint, is_virtual=is_virtual),
                 endpoint=endpoint,
                 region=region,
                 credentials=session.get_credentials(),
-                is_virtual=self._is_virtual(),
+                is_virtual=is_virtual,
             )
         except BOTO_ERRORS as error:
             raise judge(error, request, self.endpoint) from error
@@ -271,29 +273,29 @@ class S3Client:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={
-                "addressing_style": "virtual" if self._is_virtual() else "path",
+                "addressing_style": "path" if self._is_path() else "auto",
                 "payload_signing_enabled": False,
             },
         )
 
-    def _is_virtual(self) -> bool:
-        """Say whether the bucket is in the host's name: not at endpoints, nor with dots (TLS)."""
-        return not self._settings.endpoint and "." not in self._address.container
+    def _is_path(self) -> bool:
+        """Say whether the bucket is in the path: at endpoints, and where its dots break TLS."""
+        return bool(self._settings.endpoint) or "." in self._address.container
 
     def _verify(self) -> str | None:
         return self._settings.ca_bundle or None
 
-    def _open_fast(self, session: Session, region: str, endpoint: str) -> obstore.store.S3Store:
+    def _open_fast(
+        self, session: Session, region: str, endpoint: str, *, is_virtual: bool
+    ) -> obstore.store.S3Store:
         settings, bucket = self._settings, self._address.container
+        scheme, _, host = endpoint.partition("://")
         config: dict[str, Any] = {
-            "endpoint": endpoint,
+            "endpoint": f"{scheme}://{bucket}.{host}" if is_virtual else endpoint,
             "region": region,
             "checksum_algorithm": "SHA256",
-            "virtual_hosted_style_request": self._is_virtual(),
+            "virtual_hosted_style_request": is_virtual,
         }
-        if self._is_virtual():
-            scheme, _, host = endpoint.partition("://")
-            config["endpoint"] = f"{scheme}://{bucket}.{host}"
         if settings.kms_key:
             config |= {
                 "server_side_encryption": "aws:kms",

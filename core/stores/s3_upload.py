@@ -58,7 +58,7 @@ class S3Upload:
     def __init__(self, target: Target) -> None:
         """Ask nothing of the store yet."""
         self._target = target
-        self._waiting: list[bytes] = []
+        self._waiting: list[memoryview] = []
         self._waiting_size = 0
         self._size = 0
         self._token = ""
@@ -99,8 +99,7 @@ class S3Upload:
             self._call("abort_multipart_upload", UploadId=self._token)
 
     def _keep(self, piece: memoryview) -> None:
-        # A copy: whoever wrote may use the memory again.
-        self._waiting.append(bytes(piece))
+        self._waiting.append(piece)
         self._waiting_size += len(piece)
         self._size += len(piece)
 
