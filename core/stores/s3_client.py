@@ -91,6 +91,7 @@ class S3Client:
         self._address = address
         self._settings = settings
         self._connecting = threading.Lock()
+        self._used = threading.local()
         self._connection: Connection | None = None
         # False for a store that answers a range with the status of a whole object.
         self.has_partial_answers = True
@@ -99,23 +100,28 @@ class S3Client:
     def connection(self) -> Connection:
         """The connection, made if there is none."""
         found = self._connection
-        if found is not None:
-            return found
-        with self._connecting:
-            if self._connection is None:
-                self._connection = self._connect()
-            return self._connection
+        if found is None:
+            with self._connecting:
+                found = self._connection or self._connect()
+                self._connection = found
+        self._used.connection = found
+        return found
 
     def refresh(self) -> None:
-        """Forget the connection, so that the next request fetches credentials anew."""
-        self._connection = None
+        """Forget the connection that this thread used last: the next has credentials fetched anew.
+
+        Of many threads whose requests failed together only the first makes a new one necessary.
+        """
+        with self._connecting:
+            if self._connection is getattr(self._used, "connection", None):
+                self._connection = None
 
     def request(self, doing: str, name: str, permission: str) -> Request:
         """Describe a request for messages; ``name`` is below the prefix, empty for all of it."""
         address = self._address
         location = f"{address.url}/{name}" if name else address.url
         resource = f"arn:aws:s3:::{address.container}"
-        if "Bucket" not in permission or "Multipart" in permission:
+        if "Bucket" not in permission:
             resource += f"/{address.prefix}/*" if address.prefix else "/*"
         return Request(
             doing=doing,
