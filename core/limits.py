@@ -87,6 +87,16 @@ SKIPPED_SIZE_MAX = 16 * MIB
 RESTORE_THREADS = 4
 RESTORE_FAILED_LISTED_MAX = 100_000
 
+# Objects of several blobs are put back so many at a time: each may hold UPLOAD_PARTS_IN_FLIGHT_MAX
+# parts and two blobs. Smaller ones wait for the store most of their time.
+RESTORE_LONG_OBJECTS = 3
+RESTORE_OBJECT_THREADS = 16
+# Without overwriting, what is in the way is looked for in so many pages of a destination's listing;
+# in a larger one each object finds out for itself.
+RESTORE_PAGES_MAX = 1_000
+# So many objects that fail one after the other, whatever they are, mean the destination.
+DESTINATION_FAILURES_MAX = 30
+
 # A driver gives a batch up when this many calls have added no part, whoever wrote them.
 BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 

@@ -1,5 +1,6 @@
 """From what the configuration says of a repository and its store to the settings of the store."""
 
+from dataclasses import replace
 from functools import partial
 
 from core.errors import InputError
@@ -23,12 +24,29 @@ def store_settings(config: Config, table: RepositoryTable) -> StoreSettings:
 
     Secrets are fetched by whoever uses them, when they are needed.
     """
-    store = _store(config, table)
-    where = f"stores.{table.store}"
+    settings = _settings(table.url, _store(config, table), f"stores.{table.store}")
+    return replace(settings, storage_class=table.storage_class, metadata_class=table.metadata_class)
+
+
+def destination_settings(config: Config, url: str, name: str | None) -> StoreSettings:
+    """Return how a place that is no repository is reached, by the store ``name`` if there is one.
+
+    An unknown name is an ``InputError``.
+    """
+    if name is not None and name not in config.stores:
+        raise InputError(
+            f"the configuration has no [stores.{name}]",
+            hint=f"Declared are: {', '.join(sorted(config.stores)) or 'none'}.",
+        )
+    store = StoreTable() if name is None else config.stores[name]
+    return _settings(url, store, f"stores.{name}")
+
+
+def _settings(url: str, store: StoreTable, where: str) -> StoreSettings:
     key = store.account_key
     _check_readable(store.ca_bundle, f"{where}.ca_bundle")
     return StoreSettings(
-        vendor=store.vendor or derive_vendor(table.url, store.endpoint),
+        vendor=store.vendor or derive_vendor(url, store.endpoint),
         endpoint=store.endpoint,
         region=store.region,
         profile=store.profile,
@@ -40,8 +58,6 @@ def store_settings(config: Config, table: RepositoryTable) -> StoreSettings:
         kms_key=store.kms_key,
         read_bandwidth=_rate(store.read_bandwidth),
         write_bandwidth=_rate(store.write_bandwidth),
-        storage_class=table.storage_class,
-        metadata_class=table.metadata_class,
     )
 
 

@@ -15,7 +15,6 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from core.catalog.tables import read_items
 from core.catalog.workspace import Workspace
-from core.engine.archived import find_archived, refuse_archived
 from core.engine.destination import DestinationError
 from core.engine.faults import FaultLog
 from core.engine.landing import Found, Landing
@@ -23,63 +22,35 @@ from core.engine.points import open_visible
 from core.engine.progress import Progress
 from core.engine.restore_content import ContentWriter, check_stop
 from core.engine.restore_tables import Candidate, RestoreTables
+from core.engine.restoring import (
+    Conflicts,
+    RestoreOutcome,
+    find_content,
+    judge_content,
+    make_outcome,
+    refuse_unmatched,
+)
 from core.engine.tables import Tables
 from core.errors import (
     ColdhaulError,
     ConflictError,
     InputError,
     IntegrityError,
-    NotFoundError,
     StoreError,
 )
-from core.format import names
-from core.limits import RESTORE_FAILED_LISTED_MAX, RESTORE_MEMORY_SIZE
+from core.limits import RESTORE_MEMORY_SIZE
 from core.model import Item, ItemKind, Record
-from core.plan.paths import Selection, display_path, path_problem
+from core.plan.paths import Selection, path_problem
 from core.plan.restore import (
     Inode,
     Target,
     plan_frame_reads,
     plan_loose_reads,
-    read_attributes,
 )
 from core.sources.repository import Repository
 
 _CONFLICTS_LISTED_MAX = 1_000
 _STOP_ASKED_EVERY = 1_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedItem:
-    """An item that was not restored, or not wholly, and why.
-
-    ``category`` is that of the error: ``integrity`` for damage, ``store`` for what the store or
-    the destination's system refused, ``conflict`` for what is in its place, ``input`` for a path
-    that must not be written, ``not-ready`` for what only an archived pack has in the end.
-    """
-
-    path: bytes
-    category: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreOutcome:
-    """What a restore has done.
-
-    ``item_count`` and ``content_size`` are of what was restored; ``read_size`` is what was read
-    of packs, compressed, and of loose blobs, decompressed. ``failed`` lists items in path order,
-    at most ``RESTORE_FAILED_LISTED_MAX`` of the ``failed_count``. ``problems`` are damages that
-    name no item.
-    """
-
-    item_count: int
-    content_size: int
-    read_size: int
-    failed: tuple[FailedItem, ...]
-    failed_count: int
-    problems: tuple[str, ...]
-    seconds: float
 
 
 def list_items(repository: Repository, record: Record, include: Sequence[str]) -> Iterator[Item]:
@@ -93,7 +64,7 @@ def list_items(repository: Repository, record: Record, include: Sequence[str]) -
         for item in read_items(workspace, visible, "order by path"):
             if selection.takes(item.path):
                 yield item
-    _refuse_unmatched(selection)
+    refuse_unmatched(selection)
 
 
 def restore_point(  # noqa: PLR0913  Keyword arguments that a call reads well with.
@@ -144,7 +115,7 @@ def _restore(
         terms.progress.start("Reading the restore point", None, None)
         rows = RestoreTables(tables, record, log)
         rows.choose(selection)
-        _refuse_unmatched(selection)
+        refuse_unmatched(selection)
         landing = Landing(terms.folder)
         try:
             restore = _Restore(tables, rows, landing, log, terms)
@@ -172,7 +143,7 @@ class _Restore:
 
     def run(self) -> None:
         self._examine()
-        self._open_content()
+        self._problems += find_content(self._tables, self._rows, self._terms.progress)
         count, size = self._rows.totals()
         self._terms.progress.start("Restoring", size, count)
         self._make_folders()
@@ -181,30 +152,18 @@ class _Restore:
         self._finish_folders()
 
     def outcome(self, seconds: float) -> RestoreOutcome:
-        listed = self._rows.failed(RESTORE_FAILED_LISTED_MAX)
-        return RestoreOutcome(
-            item_count=self._content.item_count + self._other_count,
-            content_size=self._content.content_size,
-            read_size=self._content.read_size,
-            failed=tuple(
-                FailedItem(path=path, category=category, reason=reason)
-                for path, category, reason in listed
-            ),
-            failed_count=self._rows.failed_count(),
-            problems=tuple(self._problems),
-            seconds=seconds,
-        )
+        return make_outcome(self._content, self._rows, self._problems, self._other_count, seconds)
 
     # Before anything is written.
 
     def _examine(self) -> None:
-        conflicts = _Conflicts()
+        conflicts = Conflicts()
         self._rows.keep(self._find(conflicts))
         conflicts.refuse()
         for row in self._rows.doubled_folders():
             self._fail(row, ConflictError("it is the same folder here as another item's"))
 
-    def _find(self, conflicts: "_Conflicts") -> Iterator[tuple[int, Inode]]:
+    def _find(self, conflicts: Conflicts) -> Iterator[tuple[int, Inode]]:
         """Look at every candidate; yield what some of them replace."""
         is_empty = self._landing.is_empty()
         for number, candidate in enumerate(self._rows.candidates()):
@@ -270,27 +229,6 @@ class _Restore:
                 break
         self._landing.abandon_all()
 
-    def _open_content(self) -> None:
-        repository = self._repository
-        marked = repository.list_marked(names.DAMAGED) | repository.list_marked(names.CONDEMNED)
-        files = []
-        for head in repository.store.list(names.INDEX):
-            try:
-                files.append(self._tables.fetch(head.name))
-            except (IntegrityError, NotFoundError) as error:
-                # The items that only this object places are listed; the others are restored.
-                self._problems.append(error.message)
-                self._terms.progress.warn(error.message)
-        self._rows.open_content(files, marked)
-        self._refuse_archived()
-
-    def _refuse_archived(self) -> None:
-        """Raise ``NotReadyError`` where content is in archived packs and nowhere else."""
-        store = self._repository.store
-        archived = {pack.name: pack for pack in find_archived(store, self._rows.usable_packs())}
-        needed = self._rows.choose_places(archived.keys())
-        refuse_archived(store, [archived[name] for name in needed], "restore")
-
     def _make_links(self) -> None:
         for target, link_target in self._rows.links():
             check_stop(self._terms.stop)
@@ -327,49 +265,12 @@ class _Restore:
         self._log.fail_with(row, error)
 
 
-class _Conflicts:
-    """What is in the way of a restore that must not overwrite: the first ones and their number."""
-
-    def __init__(self) -> None:
-        self._listed: list[str] = []
-        self._count = 0
-
-    def add(self, path: bytes, error: ConflictError) -> None:
-        self._count += 1
-        if len(self._listed) < _CONFLICTS_LISTED_MAX:
-            self._listed.append(f"{display_path(path)}: {error.message}")
-
-    def refuse(self) -> None:
-        if self._count:
-            raise ConflictError(
-                f"{self._count} items cannot be restored over what is there; nothing was written",
-                hint="Restore into another folder, or add '--overwrite'.",
-                problems=self._listed,
-            )
-
-
 def _judge(candidate: Candidate) -> None:
     """Raise what is wrong with an item that cannot be restored."""
     problem = path_problem(candidate.path)
     if problem:
         raise InputError(problem)
-    if candidate.kind not in set(ItemKind):
-        raise IntegrityError("it is of a kind that this coldhaul does not know")
-    if candidate.is_damaged:
-        raise IntegrityError("it was damaged in the source when it was copied")
-    if not candidate.is_consistent:
-        raise IntegrityError("its blobs contradict its size")
-    read_attributes(ItemKind(candidate.kind), candidate.metadata)
-
-
-def _refuse_unmatched(selection: Selection) -> None:
-    unmatched = selection.unmatched()
-    if unmatched:
-        patterns = ", ".join(repr(pattern) for pattern in unmatched)
-        raise NotFoundError(
-            f"the restore point has no item that fits {patterns}",
-            hint="'coldhaul item list' shows the paths; '**/' before a name finds it anywhere.",
-        )
+    judge_content(candidate)
 
 
 def _refuse_repository(repository: Repository, folder: Path) -> None:

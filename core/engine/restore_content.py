@@ -9,32 +9,34 @@ import hashlib
 import hmac
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
 
+from core.engine.bucket_landing import BucketLanding
 from core.engine.destination import DestinationError
 from core.engine.faults import FaultLog
 from core.engine.landing import GrowingFile, Landing
 from core.engine.progress import Progress
 from core.errors import (
     ConflictError,
+    InputError,
     IntegrityError,
     NotFoundError,
     NotReadyError,
     StoreError,
 )
 from core.format import names
-from core.limits import RESTORE_THREADS
+from core.limits import RESTORE_LONG_OBJECTS, RESTORE_THREADS
 from core.model import PackRow
 from core.plan.restore import Frame, Piece, Place, Read, Target
 from core.sources.pack_reader import PackReader
 from core.sources.repository import Repository
 
 # Beside the reads that threads work on, some wait, so that no thread does.
-_READS_IN_FLIGHT_MAX = RESTORE_THREADS + 2
+_READS_WAITING = 2
 _EMPTY_FILES_AT_ONCE = 256
 _READERS_MAX = 32
 
@@ -51,9 +53,16 @@ class ContentWriter:
     """Writes the files of a restore. ``item_count`` and the sizes count what is done."""
 
     def __init__(
-        self, repository: Repository, landing: Landing, log: FaultLog, progress: Progress
+        self,
+        repository: Repository,
+        landing: Landing | BucketLanding,
+        log: FaultLog,
+        progress: Progress,
+        *,
+        threads: int = RESTORE_THREADS,
     ) -> None:
         """Nothing is read yet."""
+        self._threads = threads
         self._repository = repository
         self._landing = landing
         self._log = log
@@ -67,17 +76,84 @@ class ContentWriter:
 
     def write_empty(self, targets: Iterable[Target], stop: Callable[[], bool]) -> None:
         """Write files without content; ``NotReadyError`` when told to stop."""
-        _work_off((partial(self._write_empty, some) for some in _cut(targets)), stop)
+        _work_off((partial(self._write_empty, some) for some in _cut(targets)), stop, self._threads)
 
     def write_loose(self, reads: Iterable[Read], stop: Callable[[], bool]) -> None:
         """Write what loose blobs hold; ``NotReadyError`` when told to stop."""
-        _work_off((partial(self._write_loose, read) for read in reads), stop)
+        _work_off((partial(self._write_loose, read) for read in reads), stop, self._threads)
 
     def write_packed(
         self, reads: Iterable[Read], pack_row: Callable[[int], PackRow], stop: Callable[[], bool]
     ) -> None:
         """Write what frames hold; ``NotReadyError`` when told to stop."""
-        _work_off(self._frame_works(reads, pack_row), stop)
+        _work_off(self._frame_works(reads, pack_row), stop, self._threads)
+
+    def write_long(
+        self,
+        files: Iterable[tuple[Target, Sequence[Piece]]],
+        pack_row: Callable[[int], PackRow],
+        stop: Callable[[], bool],
+    ) -> None:
+        """Write objects of several pieces, each in order; ``NotReadyError`` when told to stop.
+
+        The pieces of a file are in order, and the places of one by their choice.
+        """
+        works = (
+            partial(self._write_long, target, pieces, _rows_of(pieces, pack_row), stop)
+            for target, pieces in files
+        )
+        _work_off(works, stop, min(self._threads, RESTORE_LONG_OBJECTS))
+
+    def _write_long(
+        self,
+        target: Target,
+        pieces: Sequence[Piece],
+        rows: Mapping[int, PackRow],
+        stop: Callable[[], bool],
+    ) -> None:
+        assert isinstance(self._landing, BucketLanding), "files are written in any order"
+        try:
+            with self._landing.begin_object(target) as upload:
+                for _, choices in groupby(pieces, key=lambda piece: piece.ordinal):
+                    check_stop(stop)
+                    content = self._read_piece(list(choices), rows)
+                    upload.write(content)
+                    self._progress.advance(len(content), 0)
+        except DestinationError:
+            raise
+        except (ConflictError, InputError, IntegrityError, StoreError) as error:
+            self._log.fail_with(target.row, error)
+            return
+        self._count(target, 0, is_done=True)
+
+    def _read_piece(self, choices: Sequence[Piece], rows: Mapping[int, PackRow]) -> bytes:
+        """Return a piece from the first of its places that has it; the last one's error if none."""
+        failure: IntegrityError | StoreError | None = None
+        for piece in choices:
+            try:
+                return self._read_place(piece, rows)
+            except NotReadyError as error:
+                failure = StoreError(error.message, hint=error.hint)
+            except (IntegrityError, NotFoundError, StoreError) as error:
+                failure = self._judged(error)
+        assert failure is not None, "a piece has one choice at least"
+        raise failure
+
+    def _read_place(self, piece: Piece, rows: Mapping[int, PackRow]) -> bytes:
+        place = piece.place
+        if place is None:
+            content = self._repository.read_blob(piece.blob)
+            with self._lock:
+                self.read_size += len(content)
+            blob: memoryview | None = memoryview(content)
+            name = names.blob(piece.blob)
+        else:
+            row = rows[place.frame.pack]
+            blob = _checked_blob(memoryview(self._read_frame(place.frame, row)), place)
+            name = names.pack_of(row)
+        if blob is None or len(blob) != piece.length:
+            raise IntegrityError(f"{name}: a blob is not what it was")
+        return bytes(blob)
 
     def _frame_works(
         self, reads: Iterable[Read], pack_row: Callable[[int], PackRow]
@@ -184,7 +260,7 @@ class ContentWriter:
             self._landing.write_file(target, content)
         except DestinationError:
             raise
-        except (ConflictError, StoreError) as error:
+        except (ConflictError, InputError, IntegrityError, StoreError) as error:
             self._log.fail_with(target.row, error)
             return False
         return True
@@ -196,13 +272,13 @@ class ContentWriter:
             growth = self._growth(target)
             if growth.file is None:
                 return False
-            self._landing.write_piece(growth.file, content, piece.offset)
+            self._folder.write_piece(growth.file, content, piece.offset)
             with self._lock:
                 growth.missing_count -= 1
                 if growth.missing_count:
                     return False
                 del self._growing[target.row]
-            self._landing.finish_file(growth.file)
+            self._folder.finish_file(growth.file)
         except DestinationError:
             raise
         except (ConflictError, StoreError) as error:
@@ -210,13 +286,18 @@ class ContentWriter:
             return False
         return True
 
+    @property
+    def _folder(self) -> Landing:
+        assert isinstance(self._landing, Landing), "objects are written in order"
+        return self._landing
+
     def _growth(self, target: Target) -> _Growth:
         with self._lock:
             growth = self._growing.get(target.row)
             if growth is None:
                 growth = _Growth(file=None, missing_count=target.piece_count)
                 self._growing[target.row] = growth
-                growth.file = self._landing.begin_file(target)
+                growth.file = self._folder.begin_file(target)
             return growth
 
     def _count(self, target: Target, size: int, *, is_done: bool) -> None:
@@ -225,6 +306,11 @@ class ContentWriter:
                 self.item_count += 1
                 self.content_size += target.size
         self._progress.advance(size, int(is_done))
+
+
+def _rows_of(pieces: Iterable[Piece], pack_row: Callable[[int], PackRow]) -> Mapping[int, PackRow]:
+    numbers = {piece.place.frame.pack for piece in pieces if piece.place is not None}
+    return {number: pack_row(number) for number in numbers}
 
 
 def check_stop(stop: Callable[[], bool]) -> None:
@@ -265,14 +351,14 @@ def _cut(targets: Iterable[Target]) -> Iterator[list[Target]]:
         yield some
 
 
-def _work_off(works: Iterable[Callable[[], None]], stop: Callable[[], bool]) -> None:
+def _work_off(works: Iterable[Callable[[], None]], stop: Callable[[], bool], threads: int) -> None:
     """Do all works by several threads; the first error ends it, after those in hand."""
     waiting: deque[Future[None]] = deque()
-    pool = ThreadPoolExecutor(RESTORE_THREADS, "restore")
+    pool = ThreadPoolExecutor(threads, "restore")
     try:
         for work in works:
             check_stop(stop)
-            while len(waiting) >= _READS_IN_FLIGHT_MAX:
+            while len(waiting) >= threads + _READS_WAITING:
                 waiting.popleft().result()
             waiting.append(pool.submit(work))
         for future in waiting:

@@ -6,6 +6,7 @@ spills, and come and go as streams. Item paths are hostile bytes and never part 
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,22 @@ class RestoreTables:
         )
         return [names.pack(session, pack) for session, pack in rows]
 
+    def set_long_apart(self) -> None:
+        """Take the files of several pieces out of all that follows, for ``long_files``."""
+        self._store("long", "select * from pending where blob_count > 1")
+        self._store("short", "select * from pending where blob_count <= 1")
+        self._run("create or replace view pending as from short")
+
+    def long_files(self) -> Iterator[tuple[Target, list[Piece]]]:
+        """Yield files set apart in path order, with their pieces in order, each by its choices."""
+        rows = self._rows(
+            f"""select {_PIECE}, {_PLACE} from long left join places on id = blob
+            order by row_no, ordinal, choice"""
+        )
+        for _, grouped in groupby(rows, key=lambda row: row[0]):
+            pieces = [_piece(row, None if row[11] is None else _place(row[11:])) for row in grouped]
+            yield pieces[0].target, pieces
+
     def loose_pieces(self) -> Iterator[Piece]:
         """Yield the pieces that no pack has, equal blobs together, else in path order."""
         self._store("loose", "select * from pending anti join places on id = blob")
@@ -340,6 +357,7 @@ def _target(row: tuple[Any, ...]) -> Target:
         replaces=None if inode is None else Inode(device=device, number=inode),
         size=size,
         piece_count=piece_count,
+        metadata=metadata,
     )
 
 

@@ -48,7 +48,7 @@ class Target:
     """What is to be at a path of the destination.
 
     ``row`` is the item's place in path order, ``modified`` nanoseconds, ``piece_count`` the
-    number of blobs that a file is put together from.
+    number of blobs that a file is put together from, ``metadata`` the item's.
     """
 
     row: int
@@ -58,6 +58,7 @@ class Target:
     replaces: Inode | None
     size: int = 0
     piece_count: int = 0
+    metadata: str = "{}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

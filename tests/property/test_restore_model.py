@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.engine.progress import Silent
-from core.engine.restore import RestoreOutcome, restore_point
+from core.engine.restore import restore_point
+from core.engine.restoring import RestoreOutcome
 from core.model import Record
 from core.sources.repository import Repository
 from core.stores.folder import FolderStore

@@ -12,7 +12,8 @@ import pytest
 
 from core.engine.landing import TEMPORARY
 from core.engine.progress import Silent
-from core.engine.restore import FailedItem, RestoreOutcome, list_items, restore_point
+from core.engine.restore import list_items, restore_point
+from core.engine.restoring import FailedItem, RestoreOutcome
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError, NotReadyError
 from core.format import names
 from core.limits import BLOB_SIZE_MAX

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.engine.progress import Silent
-from core.engine.restore import RestoreOutcome, restore_point
+from core.engine.restore import restore_point
+from core.engine.restoring import RestoreOutcome
 from core.errors import NotReadyError
 from core.format import names
 from core.model import Record

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.engine.progress import Silent
-from core.engine.restore import RestoreOutcome, restore_point
+from core.engine.restore import restore_point
+from core.engine.restoring import RestoreOutcome
 from core.errors import StoreError
 from core.format import names
 from core.limits import BLOB_SIZE_MAX, RESTORE_THREADS

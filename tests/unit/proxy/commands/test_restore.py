@@ -74,3 +74,20 @@ def test_damage_is_named_and_the_rest_is_restored(primary: Place) -> None:
 def test_an_unknown_point_is_not_found(primary: Place) -> None:
     folder = str(primary.root / "restored")
     assert primary.run("restore", "primary", "--to", folder, "--point", "1999").code == 3
+
+
+def test_a_url_of_a_folder_is_a_folder(primary: Place) -> None:
+    folder = primary.root / "restored"
+    document = primary.json("restore", "primary", "--to", folder.as_uri())
+    assert (document["folder"], document["url"]) == (str(folder), None)
+    assert (folder / "a").read_bytes() == b"second"
+
+
+def test_a_store_has_to_be_declared_and_wanted(primary: Place) -> None:
+    answer = primary.run("restore", "primary", "--to", "s3://bucket/x", "--store", "no-such")
+    assert (answer.code, "[stores.no-such]" in answer.err) == (2, True)
+    answer = primary.run(
+        "restore", "primary", "--to", str(primary.root / "x"), "--store", "no-such"
+    )
+    assert (answer.code, "is a folder" in " ".join(answer.err.split())) == (2, True)
+    assert primary.run("restore", "primary", "--to", "ftp://host/x").code == 2
