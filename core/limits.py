@@ -56,8 +56,10 @@ JSON_SIZE_MAX = 64 * MIB
 UPLOAD_PART_SIZE = 32 * MIB
 UPLOAD_PARTS_IN_FLIGHT_MAX = 3
 
-# Fetching: threads, and content bytes that may wait between fetching and packing.
-FETCH_THREADS = 16
+# Fetching over a network: threads of a process, and content bytes that may wait between fetching
+# and packing. At 20 ms a request, 32 threads fetch 45 MB of small blobs a second; on the processor
+# they cost no more than 16 do.
+FETCH_THREADS = 32
 # From a folder blobs come from memory or from one disk: more threads only take turns at the
 # interpreter, which with 16 of them takes a quarter of the processor's time.
 FETCH_THREADS_LOCAL = 2
@@ -76,6 +78,9 @@ LISTING_CHUNK_OBJECTS = 100_000
 # left out; so many of them are looked at between two stored results.
 ROUNDS_MAX = 3
 ROUND_CHUNK_OBJECTS = 10_000
+
+# Reading the files of a backup: threads, whose waiting is for syncs of what they store.
+READ_THREADS = 16
 
 # A backup reads a file that changes under it so often before it leaves it out, and lists what it
 # left out up to so many bytes; past them it only counts.

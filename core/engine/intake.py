@@ -33,7 +33,7 @@ from core.sources.repository import Repository
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 # Enough for every reader to find its next file waiting; each keeps its folder open.
-_WAITING_MAX = 4 * limits.FETCH_THREADS
+_WAITING_MAX = 4 * limits.READ_THREADS
 _STOP_CHECK_SECONDS = 0.2
 
 # Clocks of file systems tick up to so far apart. Of two changes within one tick, the second
@@ -97,7 +97,7 @@ class Intake:
         self._log = log.open("w")
         self._lock = threading.Lock()
         self._budget = Budget(limits.FETCH_BYTES_IN_FLIGHT_MAX)
-        self._readers = ThreadPoolExecutor(limits.FETCH_THREADS, "read")
+        self._readers = ThreadPoolExecutor(limits.READ_THREADS, "read")
         self._storers = ThreadPoolExecutor((os.cpu_count() or 1) + 2, "store")
         self._is_halted = False
 

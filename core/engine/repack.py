@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from core import limits
 from core.catalog.tables import write_part
 from core.catalog.workspace import Workspace, quote
-from core.engine.memory import keep_buffers
+from core.engine.memory import keep_buffers, set_aside
 from core.engine.packing import OpenPack, begin_pack
 from core.engine.plan import require_plan
 from core.engine.session import CopySession, is_stopped, record_size
@@ -142,7 +142,8 @@ class _Repacker:
         if self._call.is_first:
             self._count_finished(start)
         while start < self._batch.blob_count and not self._is_stopped():
-            self._stream(start, len(parts))
+            with set_aside():
+                self._stream(start, len(parts))
             before = len(parts)
             parts = list_parts(self._target, self._session, self._number)
             start = self._end_of(parts)
