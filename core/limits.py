@@ -113,6 +113,24 @@ SESSION_KEPT_DAYS = 30
 UNFINISHED_UPLOAD_OLD_DAYS = 1
 UNFINISHED_UPLOAD_KEPT_DAYS = 2
 
+# A member of a pool joins another member's session when it has seen nothing written for it for so
+# long: several packs' time on a slow line, and far less than the shortest useful window.
+POOL_JOIN_AFTER_SECONDS = 600
+
+# The proxy: how often it may look (each look costs some requests), how long it waits at most
+# before it tries again what failed, and how many jobs it runs at once at most.
+LOOK_SECONDS_MIN = 1
+LOOK_SECONDS_MAX = 24 * 3600
+RETRY_SECONDS_MAX = 1800
+PARALLEL_RUNS_MAX = 16
+LOOK_THREADS = 4
+
+# Notices: a receiver that does not answer must not pile them up, nor hold up the end of a service.
+NOTICE_QUEUE_MAX = 1000
+NOTICE_TRIES_MAX = 3
+NOTICE_TIMEOUT_SECONDS = 10
+NOTICE_DRAIN_SECONDS = 15
+
 # A request to a store is tried so often and so long before it has failed. Ten tries come through
 # a store of which every second answer is bad, and two minutes through most of a vendor's hiccups;
 # a function that is called again goes on later anyway.

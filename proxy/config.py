@@ -17,6 +17,8 @@ from core.errors import InputError, NotFoundError
 from proxy.fields import parse_name
 from proxy.problems import Location, describe_problems, key_path
 from proxy.rules import check_jobs, check_repositories
+from proxy.service_rules import check_notices, check_proxy
+from proxy.service_tables import NotifyTable, ProxyTable
 from proxy.shape_rules import check_shapes
 from proxy.store_rules import check_stores
 from proxy.store_table import StoreTable
@@ -30,6 +32,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "stores": StoreTable,
     "repositories": RepositoryTable,
     "jobs": JobTable,
+    "notify": NotifyTable,
 }
 DEFAULT_PATH = Path("coldhaul.toml")
 # A configuration is written by hand; a larger file is another one.
@@ -44,6 +47,8 @@ class Config:
     stores: Mapping[str, StoreTable]
     repositories: Mapping[str, RepositoryTable]
     jobs: Mapping[str, JobTable]
+    proxy: ProxyTable | None
+    notify: Mapping[str, NotifyTable]
 
     def repository(self, name: str) -> RepositoryTable:
         """Return a repository by its name, or raise ``NotFoundError``."""
@@ -66,15 +71,24 @@ def load_config(path: Path) -> Config:
     """Read and validate a configuration; one ``InputError`` carries every problem."""
     data = _read_toml(path)
     problems: list[str] = []
-    _validate(TopTable, data, (), problems)
+    top = _validate(TopTable, data, (), problems)
     raw = {section: _tables_of(data, section) for section in _SECTIONS}
     stores = _validate_each(StoreTable, raw["stores"], "stores", problems)
     repositories = _validate_each(RepositoryTable, raw["repositories"], "repositories", problems)
     jobs = _validate_each(JobTable, raw["jobs"], "jobs", problems)
+    notify = _validate_each(NotifyTable, raw["notify"], "notify", problems)
     problems += _check_together(raw)
-    if problems:
+    problems += check_proxy(data.get("proxy"))
+    if problems or top is None:
         raise _refusal(path, problems)
-    return Config(path=path, stores=stores, repositories=repositories, jobs=jobs)
+    return Config(
+        path=path,
+        stores=stores,
+        repositories=repositories,
+        jobs=jobs,
+        proxy=top.proxy,
+        notify=notify,
+    )
 
 
 def _check_together(raw: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -88,6 +102,7 @@ def _check_together(raw: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from check_stores(repositories, stores, written)
     yield from check_repositories(repositories, stores)
     yield from check_jobs(values["jobs"], repositories, stores)
+    yield from check_notices(raw["notify"], raw["jobs"])
 
 
 def _refusal(path: Path, problems: list[str]) -> InputError:

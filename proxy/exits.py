@@ -137,7 +137,7 @@ def report_parts(output: Output, error: dict[str, object]) -> None:
 
 
 def _report_bug(output: Output, error: Exception) -> None:
-    place = _keep_traceback()
+    place = keep_traceback(error)
     report_parts(
         output,
         {
@@ -150,14 +150,14 @@ def _report_bug(output: Output, error: Exception) -> None:
     )
 
 
-def _keep_traceback() -> str:
-    """Write the current traceback to a file that only this user can read; say where."""
+def keep_traceback(error: BaseException) -> str:
+    """Write an error's traceback to a file that only this user can read; say where."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="coldhaul-bug-", suffix=".txt", delete=False, errors="backslashreplace"
         ) as file:
-            traceback.print_exc(file=file)
+            traceback.print_exception(error, file=file)
             return f"the file {file.name}"
     except OSError:
-        traceback.print_exc()
+        traceback.print_exception(error)
         return "the traceback above"

@@ -34,6 +34,36 @@ def parsed(parse: Callable[[str], T]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def parsed_each(parse: Callable[[str], T]) -> BeforeValidator:
+    """Make a validator of a list of texts; every text that is wrong is told."""
+
+    def validate(value: object) -> tuple[T, ...]:
+        if not isinstance(value, list) or not value:
+            raise _refusal("it has to be a list of texts", 'write it as in ["...", "..."]')
+        values, refusals = [], []
+        for each in value:
+            try:
+                values.append(parse(_need_text(each)))
+            except InputError as error:
+                refusals.append(error)
+        if refusals:
+            said = "; ".join(dict.fromkeys(error.message for error in refusals))
+            raise _refusal(said, refusals[0].hint)
+        return tuple(values)
+
+    return BeforeValidator(validate)
+
+
+def _need_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError("what is no text stands in the list", hint="put it in quotes")
+    return value
+
+
+def _refusal(message: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError(OUR_ERROR, "{message}", {"message": message, "hint": hint})
+
+
 def one_of(*choices: str) -> BeforeValidator:
     """Make a validator that accepts these texts and no other."""
 

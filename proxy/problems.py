@@ -24,6 +24,7 @@ _MISSING = {
     "passphrase": 'say where the passphrase is, as in encryption.passphrase = "env:NAME"',
     "source": "name the repository to copy from",
     "target": "name the repository to copy to",
+    "kind": 'write kind = "webhook" or kind = "mail"',
     "schedule": 'say when to run, as in schedule = "daily 22:00"',
 }
 _WRONG_TYPE = {
@@ -66,7 +67,8 @@ def _may_be_secret(location: Location, value: object) -> bool:
     keys = [str(part).lower() for part in location]
     is_in_url = isinstance(value, str) and "://" in value and ("@" in value or "?" in value)
     named_so = any(word in keys[-1] for word in _SECRET_WORDS) if keys else False
-    return is_in_url or named_so or "encryption" in keys
+    is_hook = keys[:1] == ["notify"] and keys[-1] in {"url", "user"}
+    return is_in_url or named_so or is_hook or "encryption" in keys
 
 
 def describe_problems(model: type[BaseModel], error: ValidationError, where: Location) -> list[str]:
@@ -103,4 +105,4 @@ def _known_keys(model: type[BaseModel], location: Location) -> Iterable[str]:
         annotation = model.model_fields[str(part)].annotation
         tables = [kind for kind in get_args(annotation) if isinstance(kind, type)]
         model = next(kind for kind in tables if issubclass(kind, BaseModel))
-    return model.model_fields
+    return [field.alias or name for name, field in model.model_fields.items()]

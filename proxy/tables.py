@@ -13,12 +13,14 @@ from pydantic_core import PydanticCustomError
 
 from core.errors import InputError
 from core.model import RetentionType
-from proxy.fields import OUR_ERROR, Name, Table, one_of, parsed
+from proxy.fields import OUR_ERROR, Name, Table, one_of, parse_name, parsed, parsed_each
 from proxy.location import parse_url
 from proxy.retention import Retention, parse_retention
 from proxy.schedule import Schedule, parse_schedule
 from proxy.secret import SecretReference, parse_secret_reference
+from proxy.service_tables import ProxyTable
 from proxy.suggestion import enumerate_names
+from proxy.window import Window, parse_window
 
 CONFIG_VERSION = 1
 
@@ -92,6 +94,8 @@ class JobTable(Table):
     source: Name
     target: Name
     schedule: Annotated[Schedule, parsed(parse_schedule)]
+    window: Annotated[tuple[Window, ...], parsed_each(parse_window)] = ()
+    notify: Annotated[tuple[str, ...], parsed_each(parse_name)] = ()
     allow_damaged: bool = False
     fallback: bool = False
 
@@ -103,3 +107,5 @@ class TopTable(Table):
     repositories: Annotated[dict[str, Any], Field(min_length=1)]
     stores: dict[str, Any] = Field(default_factory=dict)
     jobs: dict[str, Any] = Field(default_factory=dict)
+    proxy: ProxyTable | None = None
+    notify: dict[str, Any] = Field(default_factory=dict)

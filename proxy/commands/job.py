@@ -1,11 +1,13 @@
 """``coldhaul job``: standing orders. What they say is stored in the target, beside the data."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from core.engine.history import SessionView, list_sessions
 from core.engine.jobs import Terms, create_job, enable_job, load_definition, update_job
+from core.engine.session import system_clock
 from core.errors import ColdhaulError, NotFoundError
 from core.ids import JobId
 from core.model import JobDefinition
@@ -15,6 +17,7 @@ from proxy.definition import find_differences
 from proxy.documents import Document, definition_document
 from proxy.exits import DONE, WARNINGS
 from proxy.invocation import Invocation, command, new_group
+from proxy.job_times import JobTimes, job_times, show_moment, zone_of
 from proxy.opening import open_named
 from proxy.output import add_row, make_table
 from proxy.tables import JobTable
@@ -26,6 +29,18 @@ IncludeNewestOption = Annotated[
         "--include-newest", metavar="", help="Copy the newest point that is there now, too."
     ),
 ]
+
+_COLUMNS = (
+    "job",
+    "source",
+    "target",
+    "schedule",
+    "state",
+    "next run",
+    "last run",
+    "last session",
+    "status",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -131,17 +146,22 @@ def _show(invocation: Invocation, name: str, definition: JobDefinition, *lines: 
 
 
 def list_(invocation: Invocation) -> int:
-    """List the jobs of the configuration, how they are defined, and how they ended last.
+    """List the jobs of the configuration: how they are defined, when they run, how they ended.
 
     Example: coldhaul job list
     """
-    table = make_table("job", "source", "target", "schedule", "state", "last session", "status")
-    rows = [_describe(invocation, name) for name in invocation.config.jobs]
-    for row in rows:
+    table = make_table(*_COLUMNS)
+    now, zone = system_clock(), zone_of(invocation.config)
+    rows = []
+    for name in invocation.config.jobs:
+        row, times = _describe(invocation, name, now)
+        rows.append(row)
         last = row["last_session"] or {}
         add_row(
             table,
             *(row[key] for key in ("name", "source", "target", "schedule", "state")),
+            show_moment(times.next, zone, now),
+            show_moment(times.last, zone, now),
             last.get("id", ""),
             last.get("status", ""),
         )
@@ -152,7 +172,7 @@ def list_(invocation: Invocation) -> int:
     return WARNINGS if any(row["problems"] for row in rows) else DONE
 
 
-def _describe(invocation: Invocation, name: str) -> Document:
+def _describe(invocation: Invocation, name: str, now: datetime) -> tuple[Document, JobTimes]:
     job = invocation.config.job(name)
     document: Document = {
         "name": name,
@@ -161,25 +181,36 @@ def _describe(invocation: Invocation, name: str) -> Document:
         "schedule": str(job.schedule),
         "state": "unknown",
         "definition": None,
+        "next_run": None,
+        "last_run": None,
         "last_session": None,
         "problems": [],
     }
+    unknown = JobTimes(last=None, next=None)
     try:
         target = open_named(invocation, job.target)
         definition = load_definition(target, JobId(name))
         sessions = list_sessions(target, JobId(name))
+        times = job_times(job, zone_of(invocation.config), target, definition, now)
     except NotFoundError as error:
-        return {**document, "state": "not created", "problems": [f"{name}: {error.message}"]}
+        problems = [f"{name}: {error.message}"]
+        return {**document, "state": "not created", "problems": problems}, unknown
     except ColdhaulError as error:
         # One target that cannot be reached must not hide the other jobs.
-        return {**document, "problems": [f"{name}: {error.message}"]}
-    return {
-        **document,
+        return {**document, "problems": [f"{name}: {error.message}"]}, unknown
+    document |= {
         "state": "enabled" if definition.is_enabled else "disabled",
         "definition": definition_document(definition),
+        "next_run": _iso(times.next),
+        "last_run": _iso(times.last),
         "last_session": _last(sessions),
         "problems": find_differences(invocation, name, definition),
     }
+    return document, times
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")
 
 
 def _last(sessions: list[SessionView]) -> Document | None:

@@ -11,12 +11,11 @@ from core.engine.runner import Runner
 from core.ids import PointId
 from core.model import SessionStatus
 from proxy.commands.arguments import JobName
-from proxy.definition import load_equal_definition
 from proxy.documents import Document, damaged_documents, point_document, transfer_document
 from proxy.exits import DONE, INTEGRITY, NOT_READY, STORE, WARNINGS
 from proxy.interrupt import Stop, stoppable
 from proxy.invocation import Invocation
-from proxy.opening import open_named
+from proxy.opened_job import open_job
 from proxy.progress import shown_progress
 from proxy.wording import show_count, show_duration, show_path, show_rate, show_size
 
@@ -48,18 +47,19 @@ def run(
 
     Example: coldhaul job run nightly --backfill 20260301T
     """
-    job = invocation.config.job(name)
-    target = open_named(invocation, job.target)
-    definition = load_equal_definition(invocation, name, target)
-    source = open_named(invocation, job.source)
+    job = open_job(invocation, name)
     point = PointId(backfill) if backfill else None
     if is_dry:
-        return _show_plan(invocation, name, plan_run(target, source, definition, point))
+        return _show_plan(invocation, name, plan_run(job.target, job.source, job.definition, point))
     return show_run(
         invocation,
         name,
         lambda progress, stop: run_job(
-            target, source, definition, Runner(progress=progress, stop=stop), backfill=point
+            job.target,
+            job.source,
+            job.definition,
+            Runner(progress=progress, stop=stop),
+            backfill=point,
         ),
     )
 

@@ -173,6 +173,25 @@ ONE_PROBLEM = [
     (GOOD[-1:], OTHER_JOB, ["jobs.other:", "job 'nightly' copies 'primary' to 'vault' already"]),
     (GOOD[-1:], THIRD + OTHER_JOB.replace('"vault"', '"third"').replace('"primary"', '"vault"'),
      ['jobs.nightly.target = "vault"', "source of job 'other'", "copied on"]),
+    ('"daily 22:00"', '"daily 22:00 Mo-Fr"',
+     ['jobs.nightly.schedule = "daily 22:00 Mo-Fr"', "'Mo-Fr' is no day", "Mon-Fri"]),
+    ('"daily 22:00"', '"daily 22:00"\nwindow = ["20:00-06:00", "20:00-20:00", "at night"]',
+     ["jobs.nightly.window = (an array)", "ends when it begins; it is not a window"]),
+    ('"daily 22:00"', '"daily 22:00"\nwindow = "20:00-06:00"',
+     ['jobs.nightly.window = "20:00-06:00"', "has to be a list"]),
+    ('"daily 22:00"', '"daily 22:00"\nnotify = ["ops"]',
+     ["jobs.nightly.notify", "[notify.ops] is not declared"]),
+    (GOOD[-1:], "\n[proxy]\n", ["proxy: it has neither name nor pool", 'name = "hq"']),
+    (GOOD[-1:], '\n[proxy]\nname = "hq"\ntime_zone = "Europe/Bern"\n',
+     ['proxy.time_zone = "Europe/Bern"', "no such time zone", "Europe/Berlin"]),
+    (GOOD[-1:], '\n[proxy]\nname = "hq"\nlock_every = "1 min"\n',
+     ['proxy.lock_every = "1 min"', "did you mean 'look_every'?"]),
+    (GOOD[-1:], '\n[notify.ops]\nkind = "webhook"\nurl = "hunter2"\n',
+     ["notify.ops.url = (hidden)", "neither a URL nor a reference"]),
+    (GOOD[-1:], '\n[notify.ops]\nurl = "env:HOOK"\n',
+     ["notify.ops.kind: it is missing", 'kind = "webhook"']),
+    (GOOD[-1:], '\n[notify.ops]\nkind = "mail"\nhost = "m.example.com"\nfrom = "a@b.cd"\n'
+     'to = ["a@b.cd"]\nform = "x"\n', ['notify.ops.form = "x"', "did you mean 'from'?"]),
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from core.errors import InputError
-from proxy.fields import OUR_ERROR, Name, Table, one_of, parse_name
+from proxy.fields import OUR_ERROR, Name, Table, one_of, parse_name, parsed_each
 
 
 class Example(Table):
@@ -43,3 +43,32 @@ def test_a_name_is_letters_digits_and_dashes(name: str) -> None:
 def test_anything_else_is_no_name(name: str) -> None:
     with pytest.raises(InputError, match="cannot be a name"):
         parse_name(name)
+
+
+def _parse_number(text: str) -> int:
+    if not text.isdigit():
+        raise InputError(f"{text!r} is no number", hint="write one")
+    return int(text)
+
+
+class Days(Table):
+    """A table with a list."""
+
+    days: Annotated[tuple[int, ...], parsed_each(_parse_number)] = ()
+
+
+def test_a_list_is_read_text_by_text() -> None:
+    assert Days.model_validate({"days": ["1", "2"]}).days == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("1", "has to be a list"),
+        ([], "has to be a list"),
+        (["1", "x", "y", 3], "'x' is no number; 'y' is no number; what is no text"),
+    ],
+)
+def test_everything_wrong_in_a_list_is_told(value: object, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Days.model_validate({"days": value})

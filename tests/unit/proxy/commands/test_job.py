@@ -85,6 +85,21 @@ def test_list_shows_every_job_and_how_it_ended_last(both: Place) -> None:
     assert session["id"] in both.done("job", "list").out
 
 
+def test_list_shows_when_a_job_ran_and_runs_next(both: Place) -> None:
+    (row,) = both.json("job", "list", code=8)["jobs"]
+    assert (row["next_run"], row["last_run"]) == (None, None)
+    both.done("job", "create", "nightly", "--include-newest")
+    (row,) = both.json("job", "list")["jobs"]
+    assert row["next_run"].endswith("T22:00:00+00:00")
+    assert row["last_run"] is None
+    both.done("job", "run", "nightly")
+    (row,) = both.json("job", "list")["jobs"]
+    assert row["last_run"] < row["next_run"]
+    assert "22:00 UTC" in both.done("job", "list").out
+    both.done("job", "disable", "nightly")
+    assert both.json("job", "list")["jobs"][0]["next_run"] is None
+
+
 def test_a_target_out_of_reach_does_not_hide_the_other_jobs(both: Place) -> None:
     both.done("job", "create", "nightly")
     (both.root / "vault").rename(both.root / "unmounted")

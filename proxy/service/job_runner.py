@@ -1,0 +1,152 @@
+"""One job at work: its repositories, what is seen in them, and its runs.
+
+Used by one thread at a time. Its errors are those of ``core.errors``; whoever calls decides.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from core.engine.run import SessionOutcome, begin_session, next_point, run_session
+from core.engine.runner import Runner
+from core.engine.session import Clock, CopySession
+from core.engine.standing import NEVER, last_begun, last_claimed, open_sessions
+from core.ids import PointId, SessionId
+from core.model import JobDefinition
+from core.sources.repository import Repository
+from proxy.definition import load_equal_definition
+from proxy.invocation import Invocation
+from proxy.opened_job import OpenedJob, open_job
+from proxy.service.decision import Decision, SeenSession, Step, Terms, decide
+from proxy.service.observer import Observer
+from proxy.service.run_progress import RunProgress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at a job's repositories found. ``last`` is when its last run began."""
+
+    decision: Decision
+    last: datetime
+    is_enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How a run ended. Without an outcome there was nothing to do here, and ``why`` says so.
+
+    One that is not counted did not come to look whether there was.
+    """
+
+    began: datetime
+    outcome: SessionOutcome | None
+    why: str = ""
+    is_counted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """How a run works: who watches, when it ends early, how many workers it has.
+
+    ``skipped`` is a point that must not be begun again: it failed, and a human has to act.
+    """
+
+    progress: RunProgress
+    stop: Callable[[], bool]
+    workers: int
+    skipped: PointId | None = None
+
+
+class JobRunner:
+    """Looks at one job and runs it."""
+
+    def __init__(
+        self, invocation: Invocation, name: str, terms: Terms, clock: Clock, *, is_pool: bool
+    ) -> None:
+        """Open nothing yet."""
+        self.name = name
+        self.terms = terms
+        self._invocation = invocation
+        self._clock = clock
+        self._is_pool = is_pool
+        self._observer = Observer()
+        self.own: set[SessionId] = set()
+        self._opened: OpenedJob | None = None
+
+    def forget(self) -> None:
+        """Open the repositories anew next time: an error may have come from what is kept."""
+        self._opened = None
+
+    def look(self, own_last: datetime) -> Look:
+        """See how the job stands and decide; ``own_last`` is when this process ran it last."""
+        job = self._open()
+        target, definition = job.target, job.definition
+        claimed = last_claimed(target, definition.job_id) or NEVER
+        last = max(last_begun(target, definition.job_id), claimed, own_last)
+        if not definition.is_enabled:
+            waits = Decision(step=Step.WAIT, why="it is disabled")
+            return Look(decision=waits, last=last, is_enabled=False)
+        seen = self._see(target, definition)
+        now = self._clock()
+        decision = decide(self.terms, seen, last, now, is_pool=self._is_pool)
+        return Look(decision=decision, last=last, is_enabled=True)
+
+    def _open(self) -> OpenedJob:
+        """Return the job with its newest definition.
+
+        The repositories are opened once, because to derive a key takes a second.
+        """
+        if self._opened is None:
+            self._opened = open_job(self._invocation, self.name)
+        else:
+            target = self._opened.target
+            definition = load_equal_definition(self._invocation, self.name, target)
+            self._opened = replace(self._opened, definition=definition)
+        return self._opened
+
+    def _see(self, target: Repository, definition: JobDefinition) -> list[SeenSession]:
+        sessions = open_sessions(target, definition)
+        self._observer.forget_others(each.claim.session_id for each in sessions)
+        return [
+            SeenSession(
+                session=each,
+                is_own=each.claim.session_id in self.own,
+                idle_seconds=self._observer.idle_seconds(each.claim.session_id, each.trace),
+            )
+            for each in sessions
+        ]
+
+    def run(self, decision: Decision, order: Order, tell: Callable[[SessionId], None]) -> Run:
+        """Do what was decided; ``tell`` learns which session it is before it is run."""
+        began = self._clock()
+        job = self._open()
+        if order.stop():
+            return Run(began=began, outcome=None, why="its time is over", is_counted=False)
+        session = self._session(job, decision, order)
+        if isinstance(session, str):
+            return Run(began=began, outcome=None, why=session)
+        self.own.add(session.id)
+        tell(session.id)
+        runner = Runner(
+            progress=order.progress, stop=order.stop, workers=order.workers, clock=self._clock
+        )
+        try:
+            return Run(began=began, outcome=run_session(session, runner))
+        finally:
+            order.progress.finish()
+
+    def _session(self, job: OpenedJob, decision: Decision, order: Order) -> CopySession | str:
+        """Return the session to run, or why there is none."""
+        target, source, definition = job.target, job.source, job.definition
+        if decision.claim is not None:
+            return CopySession(
+                target=target, source=source, claim=decision.claim, definition=definition
+            )
+        if order.skipped and order.skipped == next_point(target, source, definition, None):
+            return "the point that failed is still the next one"
+        begun = begin_session(target, source, definition, self._clock)
+        if begun is None:
+            return "nothing to copy"
+        if self._is_pool and not begun.is_own:
+            return "another member was first"
+        return begun.session

@@ -1,0 +1,111 @@
+"""Who is told what, and what happens to a notice that cannot be sent."""
+
+import io
+import json
+import time
+
+import pytest
+
+from core import limits
+from core.engine.run import SessionOutcome
+from core.engine.state import DamagedItem, Report, Transfer
+from core.errors import IntegrityError, StoreError
+from core.ids import PointId, SessionId
+from core.model import SessionStatus
+from proxy.service import webhook
+from proxy.service.event_log import EventLog
+from proxy.service.metrics import Metrics
+from proxy.service.notices import Notice, Notifier, error_notice, outcome_notice
+from proxy.service_tables import NotifyTable
+from tests.support.receivers import web_receiver
+
+NOTICE = Notice(proxy="hq", job="nightly", time="now", status="Failed", reasons=("why",))
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "_WAIT_FACTOR", 0)
+
+
+def hook(url: str, *on: str) -> NotifyTable:
+    return NotifyTable.model_validate({"kind": "webhook", "url": url, "on": list(on)})
+
+
+def notifier() -> tuple[Notifier, io.StringIO, Metrics]:
+    stream, metrics = io.StringIO(), Metrics()
+    return Notifier(EventLog(stream, is_json=True), metrics), stream, metrics
+
+
+def test_an_outcome_is_told_in_counts() -> None:
+    outcome = SessionOutcome(
+        session_id=SessionId("a" * 32),
+        source_point=PointId("p"),
+        status=SessionStatus.FAILED,
+        record=None,
+        report=Report(reasons=("1 item",), items=(DamagedItem(path="61", reason="gone"),)),
+        plan=None,
+        transfer=Transfer(pack_count=1, blob_count=2, content_size=30, stored_size=4),
+        seconds=1.23456,
+    )
+    assert outcome_notice("hq", "nightly", "now", outcome).document() == {
+        "proxy": "hq",
+        "job": "nightly",
+        "time": "now",
+        "status": "Failed",
+        "reasons": ("1 item",),
+        "session": "a" * 32,
+        "source_point": "p",
+        "restore_point": "",
+        "damaged_item_count": 1,
+        "blob_count": 2,
+        "pack_count": 1,
+        "content_size": 30,
+        "stored_size": 4,
+        "seconds": 1.235,
+    }
+
+
+def test_damage_is_urgent_and_other_errors_are_not() -> None:
+    damage = error_notice("hq", "nightly", "now", IntegrityError("bad", problems=["x"]), "s")
+    assert (damage.status, damage.is_urgent, damage.reasons) == ("Error", True, ("bad", "x"))
+    away = error_notice("hq", "nightly", "now", StoreError("away", hint="wait"), "")
+    assert (away.is_urgent, away.reasons) == (False, ("away", "wait"))
+
+
+def test_those_are_told_who_chose_the_status_and_all_of_what_is_urgent() -> None:
+    with web_receiver(200) as one, web_receiver(200) as other:
+        receivers = {"one": hook(one.url, "Failed"), "other": hook(other.url, "Success")}
+        notices, _, metrics = notifier()
+        notices.tell(receivers, NOTICE)
+        urgent = error_notice("hq", "nightly", "now", IntegrityError("bad"), "")
+        notices.tell(receivers, urgent)
+        notices.close()
+    assert [each["status"] for each in one.received] == ["Failed", "Error"]
+    assert [each["status"] for each in other.received] == ["Error"]
+    assert metrics.notices.labels("one", "sent")._value.get() == 2
+
+
+def test_what_cannot_be_sent_is_logged_and_counted() -> None:
+    with web_receiver(500) as receiver:
+        notices, stream, metrics = notifier()
+        notices.tell({"ops": hook(receiver.url, "Failed")}, NOTICE)
+        notices.close()
+    event = json.loads(stream.getvalue())
+    assert (event["event"], event["notify"], event["job"]) == ("notice lost", "ops", "nightly")
+    assert "hunter2" not in stream.getvalue()
+    assert metrics.notices.labels("ops", "lost")._value.get() == 1
+
+
+def test_the_end_of_the_service_waits_for_nobody_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "NOTICE_DRAIN_SECONDS", 0)
+    monkeypatch.setattr(limits, "NOTICE_QUEUE_MAX", 2)
+    with web_receiver(200) as receiver:
+        notices, _, metrics = notifier()
+        begun = time.monotonic()
+        for _ in range(50):
+            notices.tell({"ops": hook(receiver.url, "Failed")}, NOTICE)
+        notices.close()
+        assert time.monotonic() - begun < 5
+        fates = [metrics.notices.labels("ops", fate)._value.get() for fate in ("sent", "lost")]
+    assert sum(fates) == 50
+    assert fates[1] > 0
