@@ -58,8 +58,10 @@ class S3Upload:
     def __init__(self, target: Target) -> None:
         """Ask nothing of the store yet."""
         self._target = target
-        self._waiting: list[memoryview] = []
+        self._waiting = bytearray()
         self._waiting_size = 0
+        # Parts that were sent: the next ones use their memory.
+        self._spare: list[bytearray] = []
         self._size = 0
         self._token = ""
         self._futures: list[Future[Part]] = []
@@ -99,7 +101,9 @@ class S3Upload:
             self._call("abort_multipart_upload", UploadId=self._token)
 
     def _keep(self, piece: memoryview) -> None:
-        self._waiting.append(piece)
+        # A copy: whoever wrote may use the memory again. It goes over what an earlier part left,
+        # since new memory for each part would cost as much as sending it.
+        self._waiting[self._waiting_size : self._waiting_size + len(piece)] = piece
         self._waiting_size += len(piece)
         self._size += len(piece)
 
@@ -115,14 +119,17 @@ class S3Upload:
 
     def _end(self) -> None:
         self._is_open = False
-        self._waiting = []
+        self._waiting = bytearray()
         if self._pool is not None:
             # A part that arrives after the abort would be kept by the store: wait for them all.
             self._pool.shutdown(cancel_futures=True)
+        self._spare.clear()
 
-    def _take(self) -> bytes:
-        data = b"".join(self._waiting)
-        self._waiting = []
+    def _take(self) -> bytearray:
+        """Return what waits; it is the caller's."""
+        data = self._waiting
+        del data[self._waiting_size :]
+        self._waiting = self._spare.pop() if self._spare else bytearray()
         self._waiting_size = 0
         return data
 
@@ -146,7 +153,7 @@ class S3Upload:
             if future.done():
                 future.result()
 
-    def _upload_part(self, number: int, data: bytes) -> Part:
+    def _upload_part(self, number: int, data: bytearray) -> Part:
         sha256 = hashlib.sha256(data).digest()
         self._target.bandwidth.take(len(data))
         try:
@@ -159,6 +166,7 @@ class S3Upload:
             )
         except NotFoundError as error:
             raise self._gone() from error
+        self._spare.append(data)
         return Part(number=number, etag=str(answer["ETag"]), sha256=sha256)
 
     def _complete(self) -> ObjectHead:
