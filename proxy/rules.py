@@ -10,6 +10,7 @@ from itertools import combinations
 
 from proxy.location import relation
 from proxy.problems import key_path, problem
+from proxy.schedule import IMMEDIATE
 from proxy.store_rules import Values, copies_only_class, place_of
 from proxy.suggestion import suggest
 from proxy.tables import Kind
@@ -78,6 +79,13 @@ def _check_source(
         what = f"its storage_class is {class_name}, which is for copies only"
         hint = "copy from a repository or bucket in a class that is read at once"
         yield problem(("jobs", name, "source"), source, what, hint)
+    schedule = job.get("schedule")
+    if is_bucket(repositories.get(source, {})) and schedule == IMMEDIATE:
+        what = (
+            f"the source {source!r} is a bucket, which has no points to follow: each run makes one"
+        )
+        hint = "write how often, as in 'periodic 1 h' or 'daily 22:00'"
+        yield problem(("jobs", name, "schedule"), str(schedule), what, hint)
 
 
 def _check_pair(name: str, job: Values, repositories: Mapping[str, Values]) -> Iterator[str]:

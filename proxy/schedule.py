@@ -59,11 +59,14 @@ class Schedule:
                 return f"periodic {text}"
 
 
+IMMEDIATE = Schedule(kind=ScheduleKind.IMMEDIATE)
+
+
 def parse_schedule(text: str) -> Schedule:
     """Read a schedule; spaces between its words do not matter."""
     words = " ".join(text.split())
     if words == "immediate":
-        return Schedule(kind=ScheduleKind.IMMEDIATE)
+        return IMMEDIATE
     if match := _DAILY.fullmatch(words):
         minute = int(match.group(1)) * 60 + int(match.group(2))
         days = parse_weekdays(match.group(3)) if match.group(3) else EVERY_DAY

@@ -6,6 +6,7 @@ import pytest
 
 from core.model import RetentionType
 from proxy.rules import check_jobs, check_repositories
+from proxy.schedule import parse_schedule
 from proxy.store_rules import Values
 
 SNAPSHOT, ITEM = RetentionType.SNAPSHOT_BASED, RetentionType.ITEM_LEVEL
@@ -91,6 +92,15 @@ def test_a_bucket_is_copied_from_and_never_to() -> None:
     (problem,) = check_jobs({"j": job("b", "a")}, repositories, {})
     assert problem.startswith("jobs.j.target")
     assert "bucket" in problem
+
+
+def test_a_bucket_has_no_points_that_a_job_could_follow() -> None:
+    repositories = {"a": repository(kind="bucket"), "b": repository()}
+    for schedule, count in (("immediate", 1), ("periodic 5 min", 0), ("daily 22:00", 0)):
+        values = {**job("a", "b"), "schedule": parse_schedule(schedule)}
+        assert len(list(check_jobs({"j": values}, repositories, {}))) == count
+    values = {**job("b", "c"), "schedule": parse_schedule("immediate")}
+    assert list(check_jobs({"j": values}, {"c": repository(), **repositories}, {})) == []
 
 
 @pytest.mark.parametrize("class_name", ["GLACIER_IR", "GLACIER", "DEEP_ARCHIVE", "glacier"])
