@@ -86,7 +86,19 @@ schedule = "daily 22:00"               # or "immediate", or "periodic 30 min" (5
 #[jobs.restic]
 #source = "restic"
 #target = "archive"
-#schedule = "immediate"
+#schedule = "daily 23:00 Mon-Fri"       # each run copies what is in the bucket then
+#window = ["20:00-06:00"]               # runs stop and go on so that they work only then
+#notify = ["ops"]
+
+# `coldhaul proxy run` keeps the schedule of the jobs whose repositories name this proxy, or pool.
+#[proxy]
+#name = "hq"                            # or: pool = "..."
+#time_zone = "Europe/Berlin"            # in which schedules and windows are meant; default UTC
+
+#[notify.ops]
+#kind = "webhook"                       # or "mail": host, from, to, user, password
+#url = "env:HOOK_URL"
+#on = ["Failed", "Warning", "Error"]
 """
 
 

@@ -88,6 +88,8 @@ def test_the_examples_of_what_init_writes_are_valid_together(tmp_path: Path) -> 
     assert set(config.repositories) == {"primary", "vault", "glacier", "archive", "restic"}
     assert config.repository("restic").is_bucket
     assert set(config.jobs) == {"nightly", "restic"}
+    assert config.proxy is not None
+    assert set(config.notify) == {"ops"}
 
 
 def test_jobs_may_come_later(tmp_path: Path) -> None:
