@@ -157,7 +157,7 @@ class FaultProxy:
             for rule in self._rules:
                 if not rule.fits(operation, request.method, request.path, request.query):
                     continue
-                if not rule.strikes(self._chance):
+                if not rule.strikes(self._chance, request.method, request.path):
                     continue
                 if not isinstance(rule.fault, Delay):
                     decided = rule

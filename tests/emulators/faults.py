@@ -104,7 +104,9 @@ class Rule:
     """When a fault happens: to which requests, how likely, and how often at most.
 
     What is left empty fits every request. ``path`` is searched for as a regular expression,
-    ``query`` holds words that have to be in the query.
+    ``query`` holds words that have to be in the query. With ``is_once`` nothing is struck twice:
+    the same method and path go through from then on, as expired credentials are good once fetched
+    anew.
     """
 
     fault: Fault
@@ -114,21 +116,26 @@ class Rule:
     query: frozenset[str] = frozenset()
     probability: float = 1.0
     count: int | None = None
+    is_once: bool = False
+    _struck: set[tuple[str, str]] = field(default_factory=set)
 
     def fits(self, operation: str, method: str, path: str, query: Mapping[str, str]) -> bool:
         """Say whether a request is one of those that it can happen to."""
         return (
             self.count != 0
+            and (method, path) not in self._struck
             and (not self.operations or operation in self.operations)
             and (not self.methods or method in self.methods)
             and self.query <= query.keys()
             and (not self.path or re.search(self.path, path) is not None)
         )
 
-    def strikes(self, chance: random.Random) -> bool:
+    def strikes(self, chance: random.Random, method: str, path: str) -> bool:
         """Decide one time, and use one of the times up where it happens."""
         if self.probability < 1 and chance.random() >= self.probability:
             return False
+        if self.is_once:
+            self._struck.add((method, path))
         if self.count is not None:
             self.count -= 1
         return True

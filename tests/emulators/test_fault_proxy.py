@@ -367,6 +367,12 @@ def test_a_rule_strikes_only_what_it_fits(proxy: FaultProxy, rule: Rule) -> None
     assert ask(proxy, "PUT", "/b/packs/1?uploadId=1&partNumber=2", b"")[0] == 201
 
 
+def test_a_fault_that_strikes_once_strikes_every_object_once(proxy: FaultProxy) -> None:
+    proxy.add(Rule(fault=refusal("s3", "ExpiredToken"), is_once=True))
+    statuses = [ask(proxy, "GET", path)[0] for path in ("/b/a", "/b/a", "/b/c", "/b/a", "/b/c")]
+    assert statuses == [400, 200, 400, 200, 200]
+
+
 def test_a_probable_fault_strikes_its_share_and_the_same_ones_again(origin: Origin) -> None:
     def strikes(seed: int) -> list[str]:
         rule = Rule(fault=refusal("s3", "SlowDown"), probability=0.2)

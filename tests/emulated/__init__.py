@@ -1,0 +1,1 @@
+"""Whole sessions between real stores' emulators, through the real command."""
