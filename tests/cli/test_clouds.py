@@ -4,6 +4,7 @@ import pytest
 
 from tests.cli.clouds import Service, move_to
 from tests.cli.place import Place
+from tests.emulators.faults import Rule, refusal
 from tests.emulators.services import AzureService, S3Service
 
 CLOUDS = ["localstack", "azurite"]
@@ -144,3 +145,26 @@ def has_upload(service: Service, url: str, key: str) -> bool:
             return bool(blocks[1])
     found = service.client().list_multipart_uploads(Bucket=container)
     return key in {upload["Key"] for upload in found.get("Uploads", [])}
+
+
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        ("PutObject", "s3:PutObject"),
+        ("ListObjectsV2", "s3:ListBucket"),
+        ("CompleteMultipartUpload", "s3:PutObject"),
+        ("ListMultipartUploads", "s3:ListBucketMultipartUploads"),
+        ("DeleteObjects", "s3:DeleteObject"),
+    ],
+)
+def test_a_check_names_the_permission_that_is_missing(
+    place: Place, localstack: S3Service, operation: str, permission: str
+) -> None:
+    with localstack.fault_proxy() as proxy:
+        move_to(place, localstack.behind(proxy.endpoint), "primary")
+        place.done("repository", "create", "primary")
+        refused = refusal("s3", "AccessDenied")
+        proxy.add(Rule(fault=refused, operations=frozenset({operation})))
+        document = place.json("repository", "check", "primary", code=6)
+    told = [each["detail"] for each in document["findings"] if each["level"] == "error"]
+    assert any(f"{permission} is not allowed" in detail for detail in told), told
