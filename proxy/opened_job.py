@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from core.model import JobDefinition
 from core.sources.repository import Repository
+from core.sources.source import Source
 from proxy.definition import load_equal_definition
 from proxy.invocation import Invocation
-from proxy.opening import open_named
+from proxy.opening import open_named, open_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,7 @@ class OpenedJob:
     """Where a job copies from and to, under which definition."""
 
     target: Repository
-    source: Repository
+    source: Source
     definition: JobDefinition
 
 
@@ -23,5 +24,5 @@ def open_job(invocation: Invocation, name: str) -> OpenedJob:
     job = invocation.config.job(name)
     target = open_named(invocation, job.target)
     definition = load_equal_definition(invocation, name, target)
-    source = open_named(invocation, job.source)
+    source = open_source(invocation, job.source)
     return OpenedJob(target=target, source=source, definition=definition)

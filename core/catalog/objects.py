@@ -81,6 +81,19 @@ def items_sql(objects: str, floor: int = NO_FLOOR) -> str:
         from {objects} where {_since(floor)})"""
 
 
+def found_items_sql(objects: str, floor: int) -> str:
+    """Return the query of the items of objects that were looked at again.
+
+    A size below 0 says that the object is gone: its row is deleted, and so is that of an object
+    that was changed before ``floor``.
+    """
+    is_there = f"size >= 0 and modified >= {floor}"
+    return f"""(select path, kind, greatest(size, 0) as size, modified,
+        case when {is_there} then metadata else '{{}}' end as metadata,
+        case when {is_there} then blobs else [] end as blobs, not ({is_there}) as deleted, damaged
+        from {items_sql(objects)})"""
+
+
 def _since(floor: int) -> str:
     return f"modified >= {-(-floor // NANOSECONDS)}"
 

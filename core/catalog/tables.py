@@ -18,6 +18,16 @@ INDEX_COLUMNS = (
 )
 PART_COLUMNS = f"ordinal, fault, {INDEX_COLUMNS}"
 
+# Faults of blobs in parts. What is missing, damaged or archived is a matter of the source; what has
+# changed or vanished under the reader, of the moment. A described row never was a blob: it has the
+# properties of an object of which no content is asked for.
+MISSING = "missing"
+DAMAGED = "damaged"
+ARCHIVED = "archived"
+CHANGED = "changed"
+VANISHED = "vanished"
+DESCRIBED = "described"
+
 # An item with more blobs than this lists them in a file of their own, since a line has a bound;
 # the others stream past, whereas grouping blobs into lists needs memory for all of them.
 _LINE_BLOBS_MAX = 1_000
@@ -83,43 +93,53 @@ def read_items(workspace: Workspace, relation: str, order: str = "") -> Iterator
         )
 
 
+# A row of a part: the ordinal in the batch, a fault, the place in the pack or the bare id, and
+# the properties of the object that begins with this blob.
+PartRow = tuple[int, str, PackedBlob | bytes, str]
+
+
 def write_part(
     workspace: Workspace,
     path: Path,
     pack: PackRow | None,
-    rows: Iterable[tuple[int, str, PackedBlob | bytes]],
+    rows: Iterable[PartRow],
+    *,
+    has_properties: bool = False,
 ) -> int:
-    """Write a part: (ordinal in the batch, fault, place in the pack or the id) a row.
+    """Write a part; ``fault`` is empty for a blob that is in the pack. Return the number of rows.
 
-    ``fault`` is empty for a blob that is in the pack, else ``missing`` or ``damaged``, and then
-    the row carries the bare id. Return the number of rows.
+    The parts of copies of repositories have no column for properties.
     """
     csv_path = workspace.new_path("part", ".csv")
     count = 0
     with spooled(csv_path) as file:
-        for ordinal, fault, blob in rows:
-            file.write(_part_line(ordinal, fault, blob))
+        for row in rows:
+            file.write(_part_line(row))
             count += 1
+    properties = ", decode(unhex(properties[2:])) as properties" if has_properties else ""
     workspace.run(
         f"""copy (select ordinal, coalesce(fault, '') as fault, unhex(id) as id,
             unhex(digest) as digest, {_pack_literals(pack)},
-            frame_offset, frame_length, blob_offset, length
+            frame_offset, frame_length, blob_offset, length {properties}
             from read_csv({quote(csv_path)}, {CSV_FORMAT}, columns={{
             'ordinal': 'BIGINT', 'fault': 'VARCHAR', 'id': 'VARCHAR', 'digest': 'VARCHAR',
             'frame_offset': 'BIGINT', 'frame_length': 'BIGINT', 'blob_offset': 'BIGINT',
-            'length': 'BIGINT'}}) order by ordinal)
+            'length': 'BIGINT', 'properties': 'VARCHAR'}}) order by ordinal)
         to {quote(path)} (format parquet, compression zstd)"""
     )
     csv_path.unlink()
     return count
 
 
-def _part_line(ordinal: int, fault: str, blob: PackedBlob | bytes) -> str:
+def _part_line(row: PartRow) -> str:
+    ordinal, fault, blob, properties = row
+    # The x keeps an empty text from being read as NULL.
+    carried = f"x{properties.encode().hex()}"
     if isinstance(blob, bytes):
-        return f"{ordinal},{fault},{blob.hex()},,,,,\n"
+        return f"{ordinal},{fault},{blob.hex()},,,,,,{carried}\n"
     return (
         f"{ordinal},{fault},{blob.id.hex()},{blob.digest.hex()},{blob.frame_offset},"
-        f"{blob.frame_length},{blob.offset},{blob.length}\n"
+        f"{blob.frame_length},{blob.offset},{blob.length},{carried}\n"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from core.catalog import index as index_tables
+from core.catalog.layers import NO_FLOOR
 from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import quote, quote_all, spooled
 from core.engine.delta import count_shared_layers
@@ -26,6 +27,8 @@ def find_base(session: CopySession, tables: Tables) -> Base:
     of them: what it needs is then in what is listed after.
     """
     target = session.target
+    # A bucket has neither layers nor floors.
+    source = session.source if isinstance(session.source, Repository) else None
     points = list_points(target, session.claim.source_id)
     older = [point for point in points if point.point[:22] < session.claim.source_point[:22]]
     parent = older[-1].name if older else ""
@@ -39,9 +42,9 @@ def find_base(session: CopySession, tables: Tables) -> Base:
     parts = tuple(_reusable_parts(target, session, published))
     return Base(
         parent=parent,
-        shared_layers=count_shared_layers(session, parent),
+        shared_layers=count_shared_layers(session, source, parent) if source else 0,
         floor=visible_floor(target),
-        source_floor=visible_floor(session.source),
+        source_floor=visible_floor(source) if source else NO_FLOOR,
         limits=current_limits(),
         index=index,
         parts=parts,

@@ -45,19 +45,19 @@ def refuse_overlap(store: Store, location: bytes) -> None:
         return
     root = os.path.realpath(unquote_to_bytes(urlsplit(store.url).path))
     folder = os.fsdecode(location)
-    if _is_within(root, location):
+    if is_within(root, location):
         raise InputError(
             f"the repository {store.url} is inside the folder {folder!r} and would back up itself",
             hint="Move the repository out of the folder, or back up another folder.",
         )
-    if _is_within(location, root):
+    if is_within(location, root):
         raise InputError(
             f"the folder {folder!r} is inside the repository {store.url}",
             hint="Name the folder that holds your data.",
         )
 
 
-def _is_within(inner: bytes, outer: bytes) -> bool:
+def is_within(inner: bytes, outer: bytes) -> bool:
     """Say whether a real path is another or below it, also by another name for the same folder."""
     while inner != outer:
         with suppress(OSError):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from core.catalog import index as index_tables
 from core.catalog import layers as layer_tables
+from core.catalog.objects import deduplicated_sql
 from core.catalog.tables import ITEM_COLUMNS
 from core.catalog.workspace import quote_all
 from core.engine.session import CopySession
@@ -61,8 +62,8 @@ def build_delta(
             if base.shared_layers
             else _difference(session, visible, target, floor)
         )
-        changed = _with_lost(tables, changed, visible, target)
-    _create(tables, session, changed)
+        changed = with_lost(tables, changed, visible, target)
+    create_delta(tables, session, changed)
     return base.shared_layers == 0
 
 
@@ -77,13 +78,13 @@ def read_parent(target: Repository, base: Base) -> Record:
         ) from error
 
 
-def count_shared_layers(session: CopySession, parent_name: str) -> int:
+def count_shared_layers(session: CopySession, source: Repository, parent_name: str) -> int:
     """Return how many layers of its parent's source the session's point shares and follows."""
     if not parent_name:
         return 0
     parent = session.target.read_record(parent_name)
-    record = read_source_record(session.source, session.claim.source_point)
-    return _shared_layers(session.source, parent, record)
+    record = read_source_record(source, session.claim.source_point)
+    return _shared_layers(source, parent, record)
 
 
 def _shared_layers(source: Repository, parent: Record, record: Record) -> int:
@@ -130,7 +131,7 @@ def _following(visible: str, target: str, shared: int, floor: int) -> str:
             (select path from {target} where damaged) using (path))"""
 
 
-def _with_lost(tables: Tables, changed: str, visible: str, target: str) -> str:
+def with_lost(tables: Tables, changed: str, visible: str, target: str) -> str:
     """Add the inherited rows whose blobs are in no pack that counts.
 
     Asked also when no pack is excluded: a pack that is lost together with the index objects that
@@ -142,20 +143,46 @@ def _with_lost(tables: Tables, changed: str, visible: str, target: str) -> str:
         (select path, unnest(blobs) as id from {target}) n
         anti join {usable} k using (id)"""
     )
+    (lost_count,) = tables.workspace.row("select count(*) from lost")
+    if not lost_count:
+        return changed
     return f"""(select {ITEM_COLUMNS} from {changed} union
         select {ITEM_COLUMNS} from {visible} semi join lost using (path))"""
 
 
-def _create(tables: Tables, session: CopySession, changed: str) -> None:
+def create_delta(
+    tables: Tables, session: CopySession, changed: str, *, is_listed: bool = False
+) -> None:
+    """Create the view ``delta`` of these rows, and check them.
+
+    ``is_listed``: a path that stands twice is no damage but a listing that saw an object twice.
+    """
     is_item_level = session.target.identity.retention_type is RetentionType.ITEM_LEVEL
     order = f"modified // {_EXPIRY_CLASS_NANOSECONDS}, path" if is_item_level else "path"
     # A sorted table numbers its rows by itself; a window would carry all columns through it.
     tables.workspace.run(
         f"create table delta_rows as select {ITEM_COLUMNS} from {changed} order by {order}"
     )
+    if is_listed and _has_repeated_paths(tables):
+        tables.workspace.run(
+            f"""create table delta_once as select {ITEM_COLUMNS}
+            from {deduplicated_sql("delta_rows")} order by {order}"""
+        )
+        tables.workspace.run("drop table delta_rows")
+        tables.workspace.run("alter table delta_once rename to delta_rows")
     tables.workspace.run(
         f"create view delta as select rowid as row_no, {ITEM_COLUMNS} from delta_rows"
     )
+    if not is_listed:
+        _check_delta(tables)
+
+
+def _has_repeated_paths(tables: Tables) -> bool:
+    (count, paths) = tables.workspace.row("select count(*), count(distinct path) from delta_rows")
+    return bool(count != paths)
+
+
+def _check_delta(tables: Tables) -> None:
     invalid = layer_tables.invalid_item_count(tables.workspace, "delta")
     (count, paths) = tables.workspace.row("select count(*), count(distinct path) from delta")
     (unequal,) = tables.workspace.row(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.engine import state
-from core.engine.plan import read_plan
+from core.engine.batches import read_plan
 from core.engine.publish import status_of
 from core.engine.session import (
     is_stopped,

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from core.engine.overlap import overlap_problem
 from core.engine.points import list_points
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.format import names
-from core.ids import JobId, is_job_id
+from core.ids import JobId, PointId, is_job_id
 from core.model import JobDefinition
+from core.sources.bucket import BucketSource
 from core.sources.repository import Repository
+from core.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ def _newest_version(target: Repository, job_id: JobId) -> int:
 
 def create_job(
     target: Repository,
-    source: Repository,
+    source: Source,
     job_id: JobId,
     terms: Terms,
     *,
@@ -58,19 +61,21 @@ def create_job(
 ) -> JobDefinition:
     """Store a new job's definition with the points that the source has now (R3).
 
-    With ``include_newest`` the newest of them counts as new.
+    With ``include_newest`` the newest of them counts as new. A bucket has none.
     """
-    problems = _problems(target, source, job_id)
+    problems = [*_problems(target, source, job_id)]
+    if include_newest and not isinstance(source, Repository):
+        problems.append("a bucket has no restore points: its first run copies all there is anyway")
     if problems:
         raise InputError(f"the job {job_id} cannot be created", problems=problems)
-    present = [point.point for point in list_points(source, source.identity.id)]
+    present = _points_of(source)
     if include_newest:
         present = present[:-1]
     definition = JobDefinition(
         job_id=job_id,
         version=1,
-        source_id=source.identity.id,
-        source_url=source.store.url,
+        source_id=source.id,
+        source_url=source.url,
         target_url=target.store.url,
         schedule=terms.schedule,
         is_enabled=True,
@@ -87,24 +92,36 @@ def create_job(
     return definition
 
 
-def _problems(target: Repository, source: Repository, job_id: JobId) -> Sequence[str]:
-    """Return every reason why these two repositories cannot be a job's source and target."""
+def _points_of(source: Source) -> list[PointId]:
+    if not isinstance(source, Repository):
+        return []
+    return [point.point for point in list_points(source, source.id)]
+
+
+def _problems(target: Repository, source: Source, job_id: JobId) -> Sequence[str]:
+    """Return every reason why these two cannot be a job's source and target."""
     problems = []
     if not is_job_id(job_id):
         problems.append(f"{job_id!r} cannot name a job: letters, digits, '_' and '-', at most 64")
-    if source.identity.id == target.identity.id:
+    if source.id == target.id:
         problems.append("source and target are the same repository")
-    kinds = (source.identity.retention_type, target.identity.retention_type)
+    if isinstance(source, BucketSource) and (
+        overlap := overlap_problem(target.store, source.bucket)
+    ):
+        problems.append(overlap)
+    kinds = (source.retention_type, target.retention_type)
     if kinds[0] is not kinds[1]:
         problems.append(
             f"the source's retention type is {kinds[0].value}, the target's {kinds[1].value}"
         )
-    if any(record.source_id != source.identity.id for record in source.list_records()):
+    if isinstance(source, Repository) and any(
+        record.source_id != source.id for record in source.list_records()
+    ):
         problems.append("the source holds copies; a copy's target cannot be a source")
     if any(record.source_id == target.identity.id for record in target.list_records()):
         problems.append("the target holds backups of its own; copies need a repository for them")
     for other in list_jobs(target):
-        same = load_definition(target, other).source_id == source.identity.id
+        same = load_definition(target, other).source_id == source.id
         if same and other != job_id:
             problems.append(f"the job {other} copies this source into this target already")
     return problems
@@ -112,22 +129,22 @@ def _problems(target: Repository, source: Repository, job_id: JobId) -> Sequence
 
 def update_job(
     target: Repository,
-    source: Repository,
+    source: Source,
     job_id: JobId,
     terms: Terms,
 ) -> JobDefinition:
     """Store the next version with what the configuration says now; the source cannot change."""
     current = load_definition(target, job_id)
-    if current.source_id != source.identity.id:
+    if current.source_id != source.id:
         raise InputError(
-            f"the job {job_id} copies repository {current.source_id}, not {source.identity.id}",
+            f"the job {job_id} copies {current.source_id} at {current.source_url}, not {source.id}",
             hint="A job keeps its source. Create another job for the other source.",
         )
     return _store_next(
         target,
         replace(
             current,
-            source_url=source.store.url,
+            source_url=source.url,
             target_url=target.store.url,
             schedule=terms.schedule,
             allow_damaged=terms.allow_damaged,

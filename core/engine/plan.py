@@ -6,7 +6,6 @@ from the same plan, and each step can be cut anywhere.
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from core import limits
@@ -16,6 +15,14 @@ from core.catalog.tables import INDEX_COLUMNS
 from core.catalog.workspace import Workspace, quote, quote_all
 from core.engine import base as bases
 from core.engine import state
+from core.engine.batches import create_ordered, read_plan, store_batches
+from core.engine.bucket_delta import (
+    ORDINAL_BITS,
+    batch_sql,
+    build_listed_delta,
+    described_sql,
+    fitting_limits,
+)
 from core.engine.delta import (
     DELTA_COLUMNS,
     build_delta,
@@ -23,33 +30,19 @@ from core.engine.delta import (
     open_delta,
     read_source_record,
 )
+from core.engine.listing import Pace, list_bucket
 from core.engine.session import CopySession
-from core.engine.state import Base, Delta, Plan, PlannedBatch
+from core.engine.state import Base, Delta, Plan
 from core.engine.tables import ITEM_ROW_SIZE, Tables
 from core.errors import IntegrityError, NotFoundError
 from core.format import names
 from core.ids import SessionId
-from core.model import TableObject
-from core.plan.copy import BatchLimits, Group, batch_limits, cut_batches, group_bounds, range_count
+from core.model import Layer, TableObject
+from core.plan.copy import batch_limits, range_count
+from core.sources.bucket import BucketSource
 from core.sources.repository import Repository
 
 T = TypeVar("T")
-
-# A blob's place in packing order: its row's number, then its place in the file.
-_ORDINAL_BITS = 24
-
-
-def read_plan(target: Repository, session_id: SessionId) -> Plan | None:
-    """Return a session's finished plan, None while there is none."""
-    return _read(target, Plan, state.plan_name(session_id))
-
-
-def require_plan(target: Repository, session_id: SessionId) -> Plan:
-    """Return a session's plan where its later steps need it."""
-    plan = read_plan(target, session_id)
-    if plan is None:
-        raise IntegrityError(f"{state.plan_name(session_id)} is missing")
-    return plan
 
 
 def read_base(target: Repository, session_id: SessionId) -> Base:
@@ -100,7 +93,6 @@ class _Planner:
         self._target = session.target
         self._workspace = workspace
         self._tables = Tables(session.target, workspace)
-        self._sources = Tables(session.source, workspace)
         self._deadline = deadline
         self._stop = stop
         self._has_advanced = False
@@ -112,7 +104,7 @@ class _Planner:
             base = self._target.adopt_value(state.base_name(self._session.id), found)
         bases.open_known(self._tables, base)
         delta = self._delta(base)
-        if self._is_over():
+        if delta is None or self._is_over():
             return None
         ranges = self._stored_ranges(delta.range_count)
         if len(ranges) < delta.range_count:
@@ -131,24 +123,44 @@ class _Planner:
 
         A call that is late stores something all the same, so any number of them come to the end.
         """
-        is_late = self._deadline is not None and time.monotonic() >= self._deadline
-        return self._stop() or (is_late and self._has_advanced)
+        return self._stop() or (self._is_late() and self._has_advanced)
 
-    def _delta(self, base: Base) -> Delta:
-        """Load the stored delta, or make it."""
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _delta(self, base: Base) -> Delta | None:
+        """Load the stored delta, or make it; None when this call ends before."""
         name = state.delta_name(self._session.id)
         delta = _read(self._target, Delta, name)
         if delta is None:
-            delta = self._target.adopt_value(name, self._build_delta(base))
+            built = self._build_delta(base)
+            if built is None:
+                return None
+            delta = self._target.adopt_value(name, built)
             close_delta(self._tables)
             self._has_advanced = True
         files = self._tables.fetch_all(delta.objects)
         open_delta(self._tables, files)
         return delta
 
-    def _build_delta(self, base: Base) -> Delta:
-        record = read_source_record(self._session.source, self._session.claim.source_point)
-        is_full = build_delta(self._session, base, record, self._tables, self._sources)
+    def _build_delta(self, base: Base) -> Delta | None:
+        source = self._session.source
+        if isinstance(source, Repository):
+            record = read_source_record(source, self._session.claim.source_point)
+            sources = Tables(source, self._workspace)
+            is_full = build_delta(self._session, base, record, self._tables, sources)
+            return self._store_delta(base, record.layers, record.data_set, is_full=is_full)
+        assert isinstance(source, BucketSource), "a source is one of the two"
+        pace = Pace(is_stopped=self._stop, is_late=self._is_late)
+        listing = list_bucket(source, self._tables, self._session.id, pace)
+        if listing is None:
+            return None
+        build_listed_delta(self._session, base, listing, self._tables)
+        return self._store_delta(base, (), source.url, is_full=True)
+
+    def _store_delta(
+        self, base: Base, source_layers: tuple[Layer, ...], data_set: str, *, is_full: bool
+    ) -> Delta:
         objects = self._tables.store(
             f"(select {DELTA_COLUMNS} from delta)",
             "row_no",
@@ -166,8 +178,8 @@ class _Planner:
             removed_count=removed,
             range_count=range_count(blobs, base.limits),
             is_full=is_full,
-            source_layers=record.layers,
-            data_set=record.data_set,
+            source_layers=source_layers,
+            data_set=data_set,
         )
 
     def _need(self) -> None:
@@ -178,7 +190,7 @@ class _Planner:
         self._workspace.run(
             f"""create table need as select {mapped} as id, source_id, length, position from (
                 select blob as source_id, max(length)::BIGINT as length,
-                    min((row_no << {_ORDINAL_BITS}) | ordinal)::BIGINT as position
+                    min((row_no << {ORDINAL_BITS}) | ordinal)::BIGINT as position
                 from {layer_tables.blobs_sql("delta")} group by blob)"""
         )
 
@@ -230,52 +242,33 @@ class _Planner:
 
     def _finish(self, base: Base, delta: Delta, ranges: tuple[TableObject, ...]) -> Plan:
         files = quote_all(self._tables.fetch_all(ranges))
-        self._workspace.run(
-            f"""create table ordered as
-            select row_number() over o - 1 as n, id, source_id, length,
-                (sum(length) over o)::BIGINT as reached
-            from read_parquet({files}) where origin = '' window o as (order by position)"""
+        new = f"select id, source_id, length, position from read_parquet({files}) where origin = ''"
+        bounds_max, rows = base.limits, _batch_sql
+        if isinstance(self._session.source, BucketSource):
+            stored = f"(select position from read_parquet({files}) where origin <> '')"
+            new += f" union all {described_sql(self._session, stored)}"
+            bounds_max, rows = fitting_limits(self._tables, bounds_max), batch_sql
+        create_ordered(self._tables, new)
+        row_count, count, size = self._workspace.row(
+            """select count(*), count(*) filter (length > 0), coalesce(sum(length), 0)::BIGINT
+            from ordered"""
         )
-        count, size = self._workspace.row(
-            "select count(*), coalesce(sum(length), 0)::BIGINT from ordered"
-        )
+        bounds = batch_limits(row_count, size, bounds_max)
         (reused,) = self._workspace.row(
             f"select count(*) from read_parquet({files}) where origin <> ''"
         )
         plan = Plan(
             delta=delta,
             ranges=ranges,
-            batches=self._store_batches(batch_limits(count, size, base.limits)),
+            batches=store_batches(self._tables, self._session.id, bounds, rows),
             reused_blob_count=reused,
             new_blob_count=count,
             new_content_size=size,
         )
         return self._target.adopt_value(state.plan_name(self._session.id), plan)
 
-    def _store_batches(self, bounds: BatchLimits) -> tuple[PlannedBatch, ...]:
-        group_size, group_count = group_bounds(bounds)
-        groups = [
-            Group(count=count, size=size)
-            for count, size in self._workspace.rows(
-                f"""select count(*), sum(length)::BIGINT from ordered
-                group by reached // {group_size}, n // {group_count} order by min(n)"""
-            )
-        ]
-        batches = []
-        start = 0
-        for number, batch in enumerate(cut_batches(groups, bounds)):
-            path = self._workspace.new_path("batch")
-            self._copy_batch(path, start, start + batch.count)
-            table = self._tables.store_file(path, names.batch(self._session.id, number))
-            batches.append(
-                PlannedBatch(table=table, blob_count=batch.count, content_size=batch.size)
-            )
-            start += batch.count
-        return tuple(batches)
 
-    def _copy_batch(self, path: Path, start: int, end: int) -> None:
-        self._workspace.run(
-            f"""copy (select n - {start} as ordinal, id, source_id, length from ordered
-                where n >= {start} and n < {end} order by n)
-            to {quote(path)} (format parquet, compression zstd)"""
-        )
+def _batch_sql(start: int, end: int) -> str:
+    """Return the query of a batch of a repository's blobs."""
+    return f"""select n - {start} as ordinal, id, source_id, length from ordered
+        where n >= {start} and n < {end} order by n"""

@@ -7,16 +7,20 @@ come next, then the metadata pack, then the record, and the record's create-only
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from core import limits
 from core.catalog import index as index_tables
 from core.catalog import layers as layer_tables
-from core.catalog.tables import INDEX_COLUMNS, ITEM_COLUMNS
+from core.catalog.tables import ARCHIVED, INDEX_COLUMNS, ITEM_COLUMNS
 from core.catalog.workspace import Workspace, quote_all
+from core.engine.batches import read_plan, read_rounds
+from core.engine.copied_objects import count_undescribed, is_final, open_objects
 from core.engine.delta import open_delta, read_parent
 from core.engine.layering import extend_layers
 from core.engine.metadata import Member, write_metadata_pack
-from core.engine.plan import read_base, read_plan
+from core.engine.parts import all_files, batches_of, fetch_parts
+from core.engine.plan import read_base
 from core.engine.session import (
     CopySession,
     close_session,
@@ -24,9 +28,10 @@ from core.engine.session import (
     record_size,
     void_session,
 )
-from core.engine.state import DamagedItem, Plan, Report
+from core.engine.skipped import SkipList, store_skipped
+from core.engine.state import DamagedItem, Plan, Report, Round
 from core.engine.tables import BLOB_ROW_SIZE, Tables
-from core.errors import ConflictError, IntegrityError
+from core.errors import ConflictError
 from core.format import names, records
 from core.model import Record, SessionKind, SessionStatus
 
@@ -87,11 +92,13 @@ class _Publisher:
         self._tables = Tables(session.target, workspace)
         self._base = read_base(session.target, session.id)
         self._deadline = deadline
+        self._rounds = read_rounds(session.target, session.id) if session.source.is_changing else []
+        self._files: dict[int, list[Path]] = {}
+        self._skipped = SkipList()
 
     def run(self) -> PublishOutcome:
-        if not self._open_parts():
+        if not self._open_parts() or not self._open_added():
             return PublishOutcome(is_done=False)
-        self._open_added()
         failure = self._mark_damaged() or self._prove()
         if failure is not None:
             return self._fail(failure)
@@ -101,75 +108,70 @@ class _Publisher:
 
     def _open_parts(self) -> bool:
         """Create the view ``parts``; False when a batch is not repacked to its end."""
-        prefix = names.session(self._session.id, "parts/")
-        stored: dict[int, list[str]] = {}
-        for head in self._target.store.list(prefix):
-            batch = head.name.removeprefix(prefix).split("-", 1)[0]
-            if batch.isdigit():
-                stored.setdefault(int(batch), []).append(head.name)
-        files = []
-        for number, planned in enumerate(self._plan.batches):
-            paths = [self._tables.fetch(name) for name in stored.get(number, [])]
-            if not paths or not self._is_covered(quote_all(paths), planned.blob_count):
-                return False
-            files += paths
-        columns = f"fault, {INDEX_COLUMNS}"
+        planned: list[Plan | Round] = [self._plan, *self._rounds]
+        batches = {number: batch for each in planned for number, batch in batches_of(each).items()}
+        files = fetch_parts(self._tables, self._session.id, batches)
+        if files is None:
+            return False
+        self._files = files
+        is_changing = self._session.source.is_changing
         index_tables.create_index(self._workspace, "no_index", [])
-        relation = (
-            f"select {columns} from read_parquet({quote_all(files)})"
-            if files
-            else "select '' as fault, * from no_index"
-        )
+        if paths := all_files(files):
+            columns = f"fault, {INDEX_COLUMNS}" + (", properties" if is_changing else "")
+            relation = f"select {columns} from read_parquet({quote_all(paths)})"
+        else:
+            relation = "select '' as fault, *, '' as properties from no_index"
         self._workspace.run(f"create view parts as {relation}")
         return True
 
-    def _is_covered(self, files: str, blob_count: int) -> bool:
-        rows, ordinals = self._workspace.row(
-            f"select count(*), count(distinct ordinal) from read_parquet({files})"
-        )
-        if rows != ordinals or rows > blob_count:
-            raise IntegrityError(
-                f"the parts of session {self._session.id} overlap",
-                hint="Abandon the session and run the job again.",
-            )
-        return bool(rows == blob_count)
-
-    def _open_added(self) -> None:
-        """Create ``added`` (the new layer's rows) and ``provided`` (what the plan and we have)."""
-        open_delta(self._tables, self._tables.fetch_all(self._plan.delta.objects))
-        mapped = index_tables.mapped_list_sql(
-            "blobs", self._session.source.space, self._target.id_key
-        )
-        columns = ITEM_COLUMNS.replace("blobs", f"{mapped} as blobs")
-        self._workspace.run(f"create table added as select {columns} from delta")
+    def _open_added(self) -> bool:
+        """Create ``added`` (the new layer's rows), ``provided`` (what the plan and we have), and
+        ``needed`` (path, id) and ``faulty`` (id, fault); False when a round has to follow.
+        """
         ranges = quote_all(self._tables.fetch_all(self._plan.ranges))
         self._workspace.run(
             f"""create view provided as
             select {INDEX_COLUMNS}, origin from read_parquet({ranges}) where origin <> ''
             union all select {INDEX_COLUMNS}, 'own' as origin from parts where fault = ''"""
         )
+        if self._session.source.is_changing:
+            if not is_final(self._tables, self._plan, self._rounds, self._files):
+                return False
+            self._skipped = open_objects(
+                self._session, self._tables, self._base, self._plan, self._rounds
+            )
+            return True
+        open_delta(self._tables, self._tables.fetch_all(self._plan.delta.objects))
+        mapped = index_tables.mapped_list_sql(
+            "blobs", self._session.source.space, self._target.id_key
+        )
+        columns = ITEM_COLUMNS.replace("blobs", f"{mapped} as blobs")
+        self._workspace.run(f"create table added as select {columns} from delta")
+        self._workspace.run(
+            "create view needed as select path, unnest(blobs) as id from added where not deleted"
+        )
+        self._workspace.run("create view faulty as select id, fault from parts where fault <> ''")
+        return True
 
     def _mark_damaged(self) -> Report | None:
         """Flag the items whose blobs could not be had, or say that the session fails by them."""
         self._workspace.run(
-            """create table damaged_items as
-            select path, max(fault) as fault from
-                (select path, unnest(blobs) as id from added where not deleted) n
-                join (select id, fault from parts where fault <> '') f using (id)
-            group by path"""
+            """create table damaged_items as select path, max(fault) as fault
+            from needed join faulty using (id) group by path"""
         )
-        (count,) = self._workspace.row("select count(*) from damaged_items")
-        if count == 0:
-            return None
-        if not self._base.allow_damaged:
+        count, archived = self._workspace.row(
+            f"select count(*), count(*) filter (fault = '{ARCHIVED}') from damaged_items"
+        )
+        if archived or (count and not self._base.allow_damaged):
             return Report(
-                reasons=(f"{count} items of the source have missing or damaged blobs",),
+                reasons=tuple(_fault_reasons(count - archived, archived)),
                 items=tuple(self._damaged_items()),
             )
-        self._workspace.run(
-            """update added set blobs = [], damaged = true
-            where path in (select path from damaged_items)"""
-        )
+        if count:
+            self._workspace.run(
+                """update added set blobs = [], damaged = true
+                where path in (select path from damaged_items)"""
+            )
         return None
 
     def _damaged_items(self) -> Iterator[DamagedItem]:
@@ -188,6 +190,10 @@ class _Publisher:
         reasons = []
         if unproved:
             reasons.append(f"{unproved} blobs that the point needs are in no pack of the plan")
+        is_changing = self._session.source.is_changing
+        undescribed = count_undescribed(self._tables) if is_changing else 0
+        if undescribed:
+            reasons.append(f"the properties of {undescribed} objects are in no part")
         reasons += self._pack_faults()
         return Report(reasons=tuple(reasons)) if reasons else None
 
@@ -218,6 +224,9 @@ class _Publisher:
         return _settled(self._session, is_void=False)
 
     def _publish(self) -> PublishOutcome:
+        if self._skipped.count:
+            found = tuple(self._skipped.items)
+            store_skipped(self._target, self._session.id, self._skipped.count, found)
         record, members = self._build()
         content = records.encode(record)
         name = self._session.claim.record_name
@@ -265,10 +274,6 @@ class _Publisher:
             index=index,
             source_layers=self._plan.delta.source_layers,
             data_set=self._plan.delta.data_set,
-            added_count=self._plan.delta.row_count - self._plan.delta.removed_count,
-            removed_count=self._plan.delta.removed_count,
-            new_blob_count=self._plan.new_blob_count,
-            new_content_size=self._plan.new_content_size,
             reused_blob_count=self._plan.reused_blob_count,
         )
         return self._counted(record), members
@@ -283,6 +288,8 @@ class _Publisher:
             f"""select count(*), coalesce(sum(size), 0)::BIGINT, count(*) filter (damaged)
             from {visible}"""
         )
+        removed, rows = self._workspace.row("select count(*) filter (deleted), count(*) from added")
+        blob_count, blob_size = self._new_blobs()
         pack_count, stored_size = self._workspace.row(
             """select count(*), coalesce(sum(pack_size), 0)::BIGINT from
             (select distinct session, pack, pack_size from provided where origin = 'own')"""
@@ -292,7 +299,35 @@ class _Publisher:
             item_count=count,
             content_size=size,
             damaged_count=damaged,
+            added_count=rows - removed,
+            removed_count=removed,
+            new_blob_count=blob_count,
+            new_content_size=blob_size,
             pack_count=pack_count,
             stored_size=stored_size,
-            warnings=(f"{damaged} items are damaged and have no content",) if damaged else (),
+            warnings=tuple(_warnings(damaged, self._skipped.count)),
         )
+
+    def _new_blobs(self) -> tuple[int, int]:
+        """Return number and bytes of the blobs that this session stored."""
+        if not self._rounds:
+            return self._plan.new_blob_count, self._plan.new_content_size
+        count, size = self._workspace.row(
+            """select count(*), coalesce(sum(length), 0)::BIGINT from
+            (select id, max(length) as length from provided where origin = 'own' group by id)"""
+        )
+        return int(count), int(size)
+
+
+def _fault_reasons(damaged: int, archived: int) -> Iterator[str]:
+    if damaged:
+        yield f"{damaged} items of the source have missing or damaged blobs"
+    if archived:
+        yield f"{archived} objects of the source are archived and cannot be read"
+
+
+def _warnings(damaged: int, skipped: int) -> Iterator[str]:
+    if damaged:
+        yield f"{damaged} items are damaged and have no content"
+    if skipped:
+        yield f"{skipped} objects changed or vanished while they were copied and are left out"

@@ -96,7 +96,9 @@ class IndexRecovery:
             header=scan.header,
         )
         path = self._workspace.new_path("part")
-        write_part(self._workspace, path, row, ((n, "", blob) for n, blob in enumerate(scan.rows)))
+        write_part(
+            self._workspace, path, row, ((n, "", blob, "") for n, blob in enumerate(scan.rows))
+        )
         yield path
 
     def _store(self, parts: list[Path]) -> tuple[str, ...]:

@@ -10,24 +10,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from core import limits
-from core.catalog.tables import write_part
+from core.catalog.tables import PartRow, write_part
 from core.catalog.workspace import Workspace, quote
+from core.engine.batches import find_batch
 from core.engine.memory import keep_buffers, set_aside
 from core.engine.packing import OpenPack, begin_pack
-from core.engine.plan import require_plan
 from core.engine.session import CopySession, is_stopped, record_size
-from core.engine.state import Plan, Transfer
+from core.engine.state import PlannedBatch, Transfer
 from core.engine.stream import FrameStream, ReadyFrame, Threads, Wanted
 from core.engine.tables import Tables
-from core.errors import ConflictError, IntegrityError, NotFoundError, StoreError
+from core.errors import ConflictError, IntegrityError
 from core.format import names
 from core.ids import BlobId
-from core.model import PackedBlob, PackRow, StageSeconds
+from core.model import PackRow, StageSeconds
 from core.sources.repository import Repository
 
-PartRow = tuple[int, str, PackedBlob | bytes]
-
 _STOP_CHECK_SECONDS = 5.0
+
+# What a part carries of objects' properties: usually nothing, at worst kilobytes for each.
+_PROPERTIES_SIZE_MAX = 64 * limits.MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class _Part:
     pack: OpenPack | None = None
     rows: list[PartRow] = field(default_factory=list)
     end: int = 0
+    properties_size: int = 0
 
 
 def _never() -> bool:
@@ -77,10 +79,10 @@ class Call:
 
 def run_repack(session: CopySession, batch_number: int, call: Call) -> RepackOutcome:
     """Repack a batch, or go on with it."""
-    plan = require_plan(session.target, session.id)
+    batch = find_batch(session.target, session.id, batch_number)
     keep_buffers()
     with Workspace(limits.REPACK_MEMORY_SIZE, threads=1) as workspace:
-        return _Repacker(session, plan, batch_number, workspace, call).run()
+        return _Repacker(session, batch, batch_number, workspace, call).run()
 
 
 def list_parts(target: Repository, session: CopySession, batch_number: int) -> list[str]:
@@ -118,7 +120,7 @@ class _Repacker:
     def __init__(
         self,
         session: CopySession,
-        plan: Plan,
+        batch: PlannedBatch,
         batch_number: int,
         workspace: Workspace,
         call: Call,
@@ -126,7 +128,7 @@ class _Repacker:
         self._session = session
         self._target = session.target
         self._number = batch_number
-        self._batch = plan.batches[batch_number]
+        self._batch = batch
         self._workspace = workspace
         self._tables = Tables(session.target, workspace)
         self._call = call
@@ -155,7 +157,7 @@ class _Repacker:
     def _count_finished(self, end: int) -> None:
         """Tell whoever watches what earlier calls have done."""
         count, size = self._workspace.row(
-            f"""select count(*), coalesce(sum(length), 0)::BIGINT from batch
+            f"""select count(*) filter (length > 0), coalesce(sum(length), 0)::BIGINT from batch
             where ordinal < {end}"""
         )
         if count:
@@ -206,8 +208,7 @@ class _Repacker:
         """Write packs from ``start`` on until the batch, the time or our luck ends."""
         stream = FrameStream(
             self._wanted(start),
-            self._read_source,
-            has_content_ids=not self._session.source.identity.is_encrypted,
+            self._session.source,
             parameters=self._target.identity.parameters,
             threads=self._threads(),
         )
@@ -235,31 +236,15 @@ class _Repacker:
 
     def _threads(self) -> Threads:
         cores = self._call.core_count
-        if self._session.source.store.vendor == "filesystem":
+        if self._session.source.vendor == "filesystem":
             return Threads(fetch=min(cores, limits.FETCH_THREADS_LOCAL), compress=cores)
         return Threads(fetch=limits.FETCH_THREADS, compress=cores)
-
-    def _read_source(self, source_id: bytes) -> bytes:
-        try:
-            return self._session.source.read_blob(source_id)
-        except NotFoundError:
-            # A blob may be missing; a whole source that is missing is another matter.
-            self._refuse_absent_source()
-            raise
-
-    def _refuse_absent_source(self) -> None:
-        source = self._session.source.store
-        try:
-            source.head(names.REPOSITORY)
-        except NotFoundError:
-            raise StoreError(
-                f"{source.url} has lost its {names.REPOSITORY} while it was being copied",
-                hint="Bring the source back and run the job again; finished packs are kept.",
-            ) from None
 
     def _is_full(self, part: _Part, frame: ReadyFrame) -> bool:
         # Blobs that could not be had take no room in a pack, but their rows take memory.
         if len(part.rows) + frame.end - frame.first > limits.PACK_BLOBS_MAX:
+            return True
+        if part.properties_size > _PROPERTIES_SIZE_MAX:
             return True
         if part.pack is None or not frame.blobs:
             return False
@@ -271,10 +256,11 @@ class _Repacker:
             if part.pack is None:
                 part.pack = begin_pack(self._target, self._session.id)
             placed = part.pack.add(frame.compressed, frame.blobs)
-            part.rows += [
-                (ordinal, "", row) for ordinal, row in zip(frame.ordinals, placed, strict=True)
-            ]
-        part.rows += frame.faults
+            carried = zip(frame.ordinals, placed, frame.properties, strict=True)
+            part.rows += [(ordinal, "", row, properties) for ordinal, row, properties in carried]
+        part.rows += frame.others
+        part.properties_size += sum(map(len, frame.properties))
+        part.properties_size += sum(len(properties) for *_, properties in frame.others)
         part.end = frame.end
         self._call.advance(frame.content_size, len(frame.blobs))
 
@@ -299,7 +285,8 @@ class _Repacker:
     def _create_part(self, part: _Part, ordinal: int, row: PackRow | None) -> bool:
         name = names.part(self._session.id, self._number, ordinal)
         path = self._workspace.new_path("part")
-        count = write_part(self._workspace, path, row, part.rows)
+        has_properties = self._session.source.is_changing
+        count = write_part(self._workspace, path, row, part.rows, has_properties=has_properties)
         try:
             self._target.put_table(name, path, count)
         except ConflictError:

@@ -4,7 +4,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -16,11 +16,13 @@ from core.engine.points import list_points
 from core.engine.pool import StalledError, repack_all
 from core.engine.progress import Progress
 from core.engine.publish import PublishOutcome, run_publish
+from core.engine.rounds import run_round
 from core.engine.runner import Runner
 from core.engine.session import (
     Clock,
     CopySession,
     claim_point,
+    claim_run,
     is_stopped,
     open_session,
     read_claim,
@@ -38,6 +40,7 @@ from core.limits import SESSION_KEPT_DAYS
 from core.model import Claim, JobDefinition, Record, SessionStatus
 from core.plan.copy import choose_point
 from core.sources.repository import Repository
+from core.sources.source import Source
 
 RUNNER = "local"
 RUNNER_REASON = "no appliance is configured on the target"
@@ -68,11 +71,15 @@ class BegunSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What a run would do: the point it would take (None: nothing) and its new layer's rows."""
+    """What a run would do: the point it would take (None: nothing) and the source's record of it.
+
+    Of a bucket a run makes a new point, whatever is in it: ``bucket_url`` says which.
+    """
 
     point: PointId | None
     record: Record | None
     unfinished: tuple[Claim, ...]
+    bucket_url: str = ""
 
 
 def newest_copied(
@@ -123,14 +130,26 @@ def next_point(
 
 def plan_run(
     target: Repository,
-    source: Repository,
+    source: Source,
     definition: JobDefinition,
     backfill: PointId | None = None,
 ) -> DryRun:
     """Say what a run would do, without writing anything."""
+    if not isinstance(source, Repository):
+        _refuse_backfill(source, backfill)
+        unfinished = unfinished_claims(target, definition)
+        return DryRun(point=None, record=None, unfinished=unfinished, bucket_url=source.url)
     point = next_point(target, source, definition, backfill)
     record = None if point is None else read_source_record(source, point)
     return DryRun(point=point, record=record, unfinished=unfinished_claims(target, definition))
+
+
+def _refuse_backfill(source: Source, backfill: PointId | None) -> None:
+    if backfill is not None:
+        raise InputError(
+            f"{source.url} is a bucket and has no older restore points to copy",
+            hint="Every run copies what is in it at that moment: run the job without --backfill.",
+        )
 
 
 def unfinished_claims(target: Repository, definition: JobDefinition) -> tuple[Claim, ...]:
@@ -144,7 +163,7 @@ def unfinished_claims(target: Repository, definition: JobDefinition) -> tuple[Cl
 
 def run_job(
     target: Repository,
-    source: Repository,
+    source: Source,
     definition: JobDefinition,
     runner: Runner,
     *,
@@ -157,7 +176,7 @@ def run_job(
 
 def begin_session(
     target: Repository,
-    source: Repository,
+    source: Source,
     definition: JobDefinition,
     clock: Clock,
     *,
@@ -169,17 +188,21 @@ def begin_session(
             f"the job {definition.job_id} is disabled",
             hint=f"Enable it with 'coldhaul job enable {definition.job_id}'.",
         )
-    if source.identity.id != definition.source_id:
+    if source.id != definition.source_id:
         raise InputError(
-            f"the job {definition.job_id} copies repository {definition.source_id}; the source "
-            f"in the configuration is {source.identity.id}"
+            f"the job {definition.job_id} copies {definition.source_id} at "
+            f"{definition.source_url}; the source in the configuration is {source.id}"
         )
     sweep_sessions(target, clock)
-    point = next_point(target, source, definition, backfill)
-    if point is None:
-        return None
     own_id = ids.new_session_id()
-    claim = claim_point(target, definition, point, clock, own_id)
+    if isinstance(source, Repository):
+        point = next_point(target, source, definition, backfill)
+        if point is None:
+            return None
+        claim = claim_point(target, definition, point, clock, own_id)
+    else:
+        _refuse_backfill(source, backfill)
+        claim = claim_run(target, definition, clock, own_id)
     session = CopySession(target=target, source=source, claim=claim, definition=definition)
     return BegunSession(session=session, is_own=claim.session_id == own_id)
 
@@ -266,13 +289,29 @@ class _Run:
         batches = list(range(len(plan.batches)))
         random.shuffle(batches)
         try:
-            self._transfer, stopped = repack_all(
-                self._session, batches, replace(self._runner, progress=self._log)
-            )
+            return self._repack_batches(batches) and self._repack_rounds()
         except StalledError as error:
             void_session(self._session.target, self._session.claim, Report(reasons=(str(error),)))
             return True
+
+    def _repack_batches(self, batches: Sequence[int]) -> bool:
+        transfer, stopped = repack_all(
+            self._session, batches, replace(self._runner, progress=self._log)
+        )
+        self._transfer = self._transfer.plus(transfer)
         return not stopped
+
+    def _repack_rounds(self) -> bool:
+        """Look again at what changed under the reader, and copy it; False when stopped."""
+        while not self._runner.stop():
+            outcome = run_round(self._session, stop=self._runner.stop)
+            if outcome.batches:
+                self._log.start(f"Looking again, round {outcome.number}", None, None)
+                if not self._repack_batches(outcome.batches):
+                    return False
+            elif outcome.is_done:
+                return True
+        return False
 
     def _outcome(self, published: PublishOutcome) -> SessionOutcome:
         return SessionOutcome(

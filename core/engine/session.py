@@ -16,6 +16,7 @@ from core.format import names
 from core.ids import JobId, PointId, SessionId
 from core.model import Claim, JobDefinition, SessionKind
 from core.sources.repository import Repository
+from core.sources.source import Source
 from core.stores.store import Store
 
 Clock = Callable[[], datetime]
@@ -31,7 +32,7 @@ class CopySession:
     """A session at work: where it copies from and to, under which claim and definition."""
 
     target: Repository
-    source: Repository
+    source: Source
     claim: Claim
     definition: JobDefinition
 

@@ -19,6 +19,7 @@ from core.sources.repository import Repository
 
 VANISHED = "vanished while the backup ran"
 REPLACED = "was replaced by something else while the backup ran"
+VANISHED_OBJECT = "vanished while it was copied"
 CHANGING = "changed each time it was read"
 
 _VANISHED = {errno.ENOENT, errno.ESTALE}

@@ -99,6 +99,22 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A later round over objects that changed or vanished under the reader.
+
+    ``objects`` are rows like a delta's, for each of these objects as it was found now: a deleted
+    one is gone. ``batches`` are numbered from ``first_batch`` on.
+    """
+
+    objects: tuple[TableObject, ...]
+    row_count: int
+    first_batch: int
+    batches: tuple[PlannedBatch, ...]
+    blob_count: int
+    content_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
     """What repacking moved: packs, blobs, content bytes, stored bytes, and the stages' time."""
 
@@ -196,6 +212,21 @@ def range_name(session_id: SessionId, number: int) -> str:
 def plan_name(session_id: SessionId) -> str:
     """Name the finished plan."""
     return names.session(session_id, "plan.json")
+
+
+def round_name(session_id: SessionId, number: int) -> str:
+    """Name the description of a round; the first is the plan itself."""
+    return names.session(session_id, f"rounds/{number}.json")
+
+
+def found_name(session_id: SessionId, number: int, chunk: int) -> str:
+    """Name one piece of what a round has found of the objects it is about."""
+    return names.session(session_id, f"rounds/{number}-found-{chunk:05d}.parquet")
+
+
+def round_table_name(session_id: SessionId, number: int, chunk: int) -> str:
+    """Name one table of a round's rows."""
+    return names.session(session_id, f"rounds/{number}-rows-{chunk}.parquet")
 
 
 def reports_prefix(session_id: SessionId) -> str:

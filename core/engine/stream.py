@@ -7,22 +7,23 @@ and the caller takes them in order. The content in flight is bounded.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from core import ids, limits
-from core.errors import IntegrityError, NotFoundError
+from core.catalog.tables import ARCHIVED, CHANGED, DAMAGED, DESCRIBED, MISSING, VANISHED
+from core.errors import ConflictError, IntegrityError, NotFoundError, NotReadyError
 from core.format import frame
 from core.format.pack import FrameBlob
 from core.ids import BlobId, Digest
 from core.model import Parameters
-
-MISSING = "missing"
-DAMAGED = "damaged"
+from core.sources.source import Source
 
 # What a blob's rows and results take beside its content: tiny blobs are bounded by it.
 _ROW_SIZE = limits.KIB
+
+_NO_DIGEST = Digest(b"")
 
 _RUN_COUNT = 16
 _RUN_SIZE = limits.MIB
@@ -30,7 +31,10 @@ _RUN_SIZE = limits.MIB
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A row of a batch: its place, the packed blob's id, the source's id, the content's length."""
+    """A row of a batch: its place, the packed blob's id, how the source knows it, its length.
+
+    A row without length asks for an object's properties alone.
+    """
 
     ordinal: int
     id: BlobId
@@ -40,20 +44,21 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A blob's content and digest, or what was wrong with it."""
+    """A blob's content and digest and its object's properties, or what was wrong with it."""
 
     wanted: Wanted
-    content: bytes
-    digest: Digest
+    content: bytes = b""
+    digest: Digest = _NO_DIGEST
     fault: str = ""
+    properties: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyFrame:
     """A frame to be packed: consecutive ordinals from ``first`` up to before ``end``.
 
-    ``blobs`` and ``ordinals`` go together; ``faults`` are the rows that could not be had.
-    ``compressed`` is empty when none could.
+    ``blobs``, ``ordinals`` and ``properties`` go together; ``others`` are the rows (ordinal,
+    fault, id, properties) that are no blobs of the frame. ``compressed`` is empty when all are.
     """
 
     first: int
@@ -61,7 +66,8 @@ class ReadyFrame:
     compressed: bytes
     blobs: tuple[FrameBlob, ...]
     ordinals: tuple[int, ...]
-    faults: tuple[tuple[int, str, BlobId], ...]
+    properties: tuple[str, ...]
+    others: tuple[tuple[int, str, BlobId, str], ...]
     content_size: int
     fetch_seconds: float
     compress_seconds: float
@@ -121,16 +127,14 @@ class FrameStream:
     def __init__(
         self,
         rows: Iterable[Wanted],
-        read_blob: Callable[[bytes], bytes],
+        source: Source,
         *,
-        has_content_ids: bool,
         parameters: Parameters,
         threads: Threads,
     ) -> None:
-        """``has_content_ids`` says that the source's ids are the digests (unencrypted source)."""
+        """Take the rows and where they are fetched from."""
         self._frames = cut_frames(rows, parameters.frame_size)
-        self._read_blob = read_blob
-        self._has_content_ids = has_content_ids
+        self._source = source
         self._level = parameters.zstd_level
         self._fetchers = ThreadPoolExecutor(threads.fetch, "fetch")
         self._compressors = ThreadPoolExecutor(threads.compress, "compress")
@@ -171,18 +175,23 @@ class FrameStream:
 
     def _fetch(self, row: Wanted) -> Fetched:
         try:
-            content = self._read_blob(row.source_id)
+            blob = self._source.fetch(row.source_id)
         except NotFoundError:
-            return Fetched(row, b"", Digest(b""), MISSING)
+            return Fetched(row, fault=VANISHED if self._source.is_changing else MISSING)
+        except ConflictError:
+            return Fetched(row, fault=CHANGED)
+        except NotReadyError:
+            return Fetched(row, fault=ARCHIVED)
         except IntegrityError:
-            return Fetched(row, b"", Digest(b""), DAMAGED)
-        if len(content) != row.length:
-            return Fetched(row, b"", Digest(b""), DAMAGED)
+            return Fetched(row, fault=DAMAGED)
+        if len(blob.content) != row.length:
+            return Fetched(row, fault=DAMAGED)
+        if not row.length:
+            return Fetched(row, fault=DESCRIBED, properties=blob.properties)
         # Reading has checked the content against an id that is its digest; another must be taken.
-        known = self._has_content_ids
-        return Fetched(
-            row, content, Digest(row.source_id) if known else ids.content_digest(content)
-        )
+        known = self._source.has_content_ids
+        digest = Digest(row.source_id) if known else ids.content_digest(blob.content)
+        return Fetched(row, blob.content, digest, properties=blob.properties)
 
     def _compress(self, wanted: list[Wanted], runs: list[Future[list[Fetched]]]) -> ReadyFrame:
         started = time.monotonic()
@@ -199,7 +208,10 @@ class FrameStream:
                 FrameBlob(id=b.wanted.id, digest=b.digest, length=b.wanted.length) for b in good
             ),
             ordinals=tuple(b.wanted.ordinal for b in good),
-            faults=tuple((b.wanted.ordinal, b.fault, b.wanted.id) for b in fetched if b.fault),
+            properties=tuple(b.properties for b in good),
+            others=tuple(
+                (b.wanted.ordinal, b.fault, b.wanted.id, b.properties) for b in fetched if b.fault
+            ),
             content_size=len(content),
             fetch_seconds=arrived - started,
             compress_seconds=time.monotonic() - arrived,

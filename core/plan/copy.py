@@ -1,7 +1,7 @@
 """The decisions of a copy: which point, which delta, which batches."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core import limits
 from core.ids import PointId
@@ -21,6 +21,10 @@ class PlanLimits:
     batch_size_max: int
     batch_blobs_max: int
     batches_max: int
+
+    def with_batch_blobs(self, batch_blobs_max: int) -> "PlanLimits":
+        """Return the same bounds with fewer blobs to a batch, at least one."""
+        return replace(self, batch_blobs_max=max(1, batch_blobs_max))
 
 
 def current_limits() -> PlanLimits:

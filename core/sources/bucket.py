@@ -57,6 +57,11 @@ class BucketSource:
         return f"bucket:{self.id}"
 
     @property
+    def is_changing(self) -> bool:
+        """Say yes: its tool goes on working."""
+        return True
+
+    @property
     def has_content_ids(self) -> bool:
         """Say no: ids are known before the content is."""
         return False

@@ -52,6 +52,8 @@ class RecordName:
 class Repository:
     """A repository whose identity is known and whose keys, if it has any, are at hand."""
 
+    is_changing = False
+
     def __init__(self, store: Store, identity: Identity, keys: KeyAccess | None) -> None:
         """Take what ``open_repository`` found."""
         self.store = store

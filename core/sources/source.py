@@ -39,6 +39,10 @@ class Source(Protocol):
         """Where equal ids mean equal blobs."""
 
     @property
+    def is_changing(self) -> bool:
+        """Whether objects change and vanish under the reader as a matter of course."""
+
+    @property
     def has_content_ids(self) -> bool:
         """Whether a blob's id is the digest of its content, checked as it is read."""
 

@@ -18,7 +18,7 @@ from proxy.documents import Document, definition_document
 from proxy.exits import DONE, WARNINGS
 from proxy.invocation import Invocation, command, new_group
 from proxy.job_times import JobTimes, job_times, show_moment, zone_of
-from proxy.opening import open_named
+from proxy.opening import open_named, open_source
 from proxy.output import add_row, make_table
 from proxy.tables import JobTable
 from proxy.wording import show_count
@@ -68,7 +68,7 @@ def create(
     job = invocation.config.job(name)
     definition = create_job(
         open_named(invocation, job.target),
-        open_named(invocation, job.source),
+        open_source(invocation, job.source),
         JobId(name),
         _terms(job),
         include_newest=include_newest,
@@ -101,7 +101,7 @@ def update(invocation: Invocation, name: JobName) -> int:
         return _show(invocation, name, definition, f"Job {name!r} is up to date.")
     definition = update_job(
         target,
-        open_named(invocation, job.source),
+        open_source(invocation, job.source),
         JobId(name),
         _terms(job),
     )

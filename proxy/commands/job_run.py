@@ -149,9 +149,12 @@ def _show_plan(invocation: Invocation, name: str, dry: DryRun) -> int:
         "job": name,
         "dry_run": True,
         "source_point": point_document(record) if record else None,
+        "bucket": dry.bucket_url or None,
         "unfinished_sessions": unfinished,
     }
-    if record is None:
+    if dry.bucket_url:
+        lines = [f"Would list {dry.bucket_url} and copy what has changed. Nothing was written."]
+    elif record is None:
         lines = [f"Nothing to copy: job {name!r} has copied every restore point that it should."]
     else:
         items = f"{show_count(record.item_count, 'item')}, {show_size(record.content_size)}"

@@ -31,7 +31,7 @@ from proxy.documents import (
 )
 from proxy.exits import DONE
 from proxy.invocation import Invocation, command, new_group
-from proxy.opening import open_named
+from proxy.opening import open_source
 from proxy.output import add_row, make_table
 from proxy.sessions import (
     FoundSession,
@@ -184,7 +184,7 @@ def resume(invocation: Invocation, session: SessionText) -> int:
     job_id = str(found.claim.job_id)
     job = invocation.config.job(job_id)
     definition = load_equal_definition(invocation, job_id, found.repository)
-    source = open_named(invocation, job.source)
+    source = open_source(invocation, job.source)
     resume_session(found.repository, found.claim)
     copy = CopySession(
         target=found.repository, source=source, claim=found.claim, definition=definition

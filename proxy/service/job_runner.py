@@ -142,7 +142,12 @@ class JobRunner:
             return CopySession(
                 target=target, source=source, claim=decision.claim, definition=definition
             )
-        if order.skipped and order.skipped == next_point(target, source, definition, None):
+        # Every run of a bucket makes a point of its own, also after one that failed.
+        if (
+            order.skipped
+            and isinstance(source, Repository)
+            and order.skipped == next_point(target, source, definition, None)
+        ):
             return "the point that failed is still the next one"
         begun = begin_session(target, source, definition, self._clock)
         if begun is None:

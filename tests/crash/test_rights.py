@@ -9,6 +9,8 @@ from core.engine.run import sweep_sessions
 from core.engine.session import system_clock
 from core.format import names
 from core.model import SessionStatus
+from tests.support.bucket_copies import make_bucket_pair
+from tests.support.buckets import fill
 from tests.support.copies import Pair, back_up, make_pair, packs_of
 from tests.support.invariants import Watch, photograph
 from tests.support.stores import Crash, CrashingStore, Recording
@@ -50,3 +52,13 @@ def test_a_copy_does_not_touch_its_source(pair: Pair, tmp_path: Path) -> None:
     assert outcome is not None
     assert outcome.status is SessionStatus.SUCCESS
     assert photograph(tmp_path / "source") == before
+
+
+def test_a_copy_of_a_bucket_does_not_touch_it(tmp_path: Path) -> None:
+    """Neither the first copy nor a later one (I7)."""
+    bucket = fill(tmp_path / "bucket", {"one": b"1" * 1_000, "folder/two": b"", "three": b"3"})
+    pair = make_bucket_pair(tmp_path, bucket)
+    before = photograph(tmp_path / "bucket")
+    assert pair.copy().status is SessionStatus.SUCCESS
+    assert pair.copy().status is SessionStatus.SUCCESS
+    assert photograph(tmp_path / "bucket") == before

@@ -113,7 +113,7 @@ def test_the_columns_of_the_index_and_of_parts_are_documented() -> None:
     pack = PackRow(session_id=example.SESSION_ID, pack_id=example.PACK_ID, size=1, sha256=b"")
     with Workspace(64 * limits.MIB) as workspace:
         path = workspace.new_path("part")
-        write_part(workspace, path, pack, [(0, "", blob)])
+        write_part(workspace, path, pack, [(0, "", blob, "")])
         stored = columns_of(workspace, path)
     index = next(table for table in tables() if table[-1][0] == "length")
     documented = [row[:2] for row in index]

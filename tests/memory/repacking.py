@@ -8,9 +8,9 @@ import resource
 import sys
 from pathlib import Path
 
+from core.engine.batches import require_plan
 from core.engine.history import find_claim
 from core.engine.jobs import load_definition
-from core.engine.plan import require_plan
 from core.engine.pool import repack_all
 from core.engine.runner import Runner
 from core.engine.session import CopySession

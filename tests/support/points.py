@@ -120,7 +120,7 @@ def write_index(
     session = SessionId(session_id) if session_id else ids.new_session_id()
     with Workspace(_MEMORY_SIZE) as workspace:
         path = workspace.new_path("part")
-        write_part(workspace, path, row, ((n, "", blob) for n, blob in enumerate(blobs)))
+        write_part(workspace, path, row, ((n, "", blob, "") for n, blob in enumerate(blobs)))
         relation = f"(select {INDEX_COLUMNS} from read_parquet({quote(path)}))"
         (table,) = Tables(repository, workspace).store(
             relation, "all", lambda number: names.index(session, number), BLOB_ROW_SIZE

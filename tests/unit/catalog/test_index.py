@@ -65,8 +65,8 @@ def test_the_database_computes_the_same_ids(
 
 def test_index_objects_and_the_good_rows_of_parts_are_known(workspace: Workspace) -> None:
     index, part = workspace.new_path("index"), workspace.new_path("part")
-    write_part(workspace, index, pack(1), [(0, "", blob(1)), (1, "", blob(2))])
-    write_part(workspace, part, pack(2), [(0, "", blob(3)), (1, "missing", b"%032d" % 4)])
+    write_part(workspace, index, pack(1), [(0, "", blob(1), ""), (1, "", blob(2), "")])
+    write_part(workspace, part, pack(2), [(0, "", blob(3), ""), (1, "missing", b"%032d" % 4, "")])
     create_index(workspace, "known", [index], [part])
     found = {row[0] for row in workspace.rows("select id from known")}
     assert found == {blob(1).id, blob(2).id, blob(3).id}
@@ -79,9 +79,9 @@ def test_no_index_knows_nothing(workspace: Workspace) -> None:
 
 def test_excluded_packs_do_not_count(workspace: Workspace) -> None:
     index = workspace.new_path("index")
-    write_part(workspace, index, pack(1), [(0, "", blob(1))])
+    write_part(workspace, index, pack(1), [(0, "", blob(1), "")])
     other = workspace.new_path("index")
-    write_part(workspace, other, pack(2), [(0, "", blob(2))])
+    write_part(workspace, other, pack(2), [(0, "", blob(2), "")])
     create_index(workspace, "known", [index, other])
     create_excluded(workspace, "excluded", [(pack(1).session_id, pack(1).pack_id)])
     rows = workspace.rows(f"select id from {usable_sql('known', 'excluded')}")
@@ -104,7 +104,7 @@ def test_ranges_cover_all_ids_once(count: int) -> None:
 
 def test_unproved_ids_are_counted(workspace: Workspace) -> None:
     path = workspace.new_path("index")
-    write_part(workspace, path, pack(1), [(0, "", blob(1))])
+    write_part(workspace, path, pack(1), [(0, "", blob(1), "")])
     needed = f"(select id from read_parquet({quote(path)}) union all select 'x'::BLOB)"
     create_index(workspace, "known", [path])
     assert unproved_count(workspace, needed, "known") == 1

@@ -6,9 +6,11 @@ import pytest
 
 from core.catalog.tables import (
     BLOB_COLUMNS,
+    DESCRIBED,
     INDEX_COLUMNS,
     PACK_COLUMNS,
     PART_COLUMNS,
+    PartRow,
     pack_row,
     packed_blob,
     read_items,
@@ -91,10 +93,7 @@ def test_no_items_are_an_empty_table(workspace: Workspace) -> None:
 
 def test_a_part_says_where_each_blob_is_or_what_is_wrong_with_it(workspace: Workspace) -> None:
     path = workspace.new_path("part")
-    rows: list[tuple[int, str, PackedBlob | bytes]] = [
-        (4, "", BLOB),
-        (5, "missing", b"\x07" * 32),
-    ]
+    rows: list[PartRow] = [(4, "", BLOB, ""), (5, "missing", b"\x07" * 32, "")]
     assert write_part(workspace, path, PACK, rows) == 2
     stored = f"read_parquet({quote(path)})"
     first, second = workspace.rows(f"select {PART_COLUMNS} from {stored} order by ordinal")
@@ -106,10 +105,21 @@ def test_a_part_says_where_each_blob_is_or_what_is_wrong_with_it(workspace: Work
     assert packed_blob(blobs) == BLOB
 
 
+def test_a_part_of_a_bucket_carries_properties(workspace: Workspace) -> None:
+    path = workspace.new_path("part")
+    texts = ['{"a":"ü,\'\\"\\n"}', "", "{}"]
+    rows: list[PartRow] = [
+        (0, "", BLOB, texts[0]), (1, "", BLOB, texts[1]), (2, DESCRIBED, b"x" * 32, texts[2])
+    ]  # fmt: skip
+    write_part(workspace, path, PACK, rows, has_properties=True)
+    query = f"select properties, fault from read_parquet({quote(path)}) order by ordinal"
+    assert list(workspace.rows(query)) == list(zip(texts, ["", "", DESCRIBED], strict=True))
+
+
 def test_a_part_without_a_pack_has_rows_of_the_same_kind(workspace: Workspace) -> None:
     with_pack, without = workspace.new_path("part"), workspace.new_path("part")
-    write_part(workspace, with_pack, PACK, [(0, "", BLOB)])
-    write_part(workspace, without, None, [(0, "damaged", b"\x07" * 32)])
+    write_part(workspace, with_pack, PACK, [(0, "", BLOB, "")])
+    write_part(workspace, without, None, [(0, "damaged", b"\x07" * 32, "")])
     types = [
         list(workspace.rows(f"describe select {PART_COLUMNS} from read_parquet({quote(path)})"))
         for path in (with_pack, without)

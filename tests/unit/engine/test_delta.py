@@ -252,7 +252,7 @@ def test_a_point_that_the_source_has_lost_says_what_to_do(pair: Pair) -> None:
 
 def test_without_a_parent_nothing_is_shared(pair: Pair) -> None:
     back_up(pair.source, {})
-    assert count_shared_layers(pair.session(), "") == 0
+    assert count_shared_layers(pair.session(), pair.source, "") == 0
 
 
 def test_ids_of_one_blob_in_two_files_are_one(pair: Pair) -> None:

@@ -17,8 +17,12 @@ from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.format import names
 from core.ids import JobId
 from core.model import JobDefinition, RetentionType
+from core.sources.bucket import open_bucket_source
 from core.sources.repository import Repository
 from core.stores.folder import FolderStore
+from core.stores.folder_bucket import FolderBucket
+from tests.support.bucket_copies import make_bucket_pair
+from tests.support.buckets import fill
 from tests.support.copies import back_up, make_pair, make_repository, through
 from tests.support.damaged_stores import Swapped
 from tests.support.stores import Hooked, Kind, LostAnswer
@@ -147,3 +151,27 @@ def test_a_definition_under_another_name_is_refused(tmp_path: Path) -> None:
     swapped = through(pair.target, Swapped(pair.target.store, {second: first}))
     with pytest.raises(IntegrityError, match=second):
         load_definition(swapped, NIGHTLY)
+
+
+def test_a_bucket_can_be_a_source(tmp_path: Path) -> None:
+    pair = make_bucket_pair(tmp_path, fill(tmp_path / "bucket", {"a": b"1"}))
+    definition = pair.definition
+    assert (definition.source_id, definition.source_url) == (pair.source.id, pair.source.url)
+    assert definition.present == ()
+    changed = update_job(pair.target, pair.source, NIGHTLY, Terms(schedule="immediate"))
+    assert (changed.version, changed.schedule) == (2, "immediate")
+    other = open_bucket_source(FolderBucket(tmp_path), RetentionType.SNAPSHOT_BASED)
+    with pytest.raises(InputError, match="copies"):
+        update_job(pair.target, other, NIGHTLY, DAILY)
+
+
+def test_a_bucket_that_cannot_be_a_source_is_told_every_reason(
+    target: Repository, tmp_path: Path
+) -> None:
+    around = open_bucket_source(FolderBucket(tmp_path), RetentionType.ITEM_LEVEL)
+    with pytest.raises(InputError) as caught:
+        create_job(target, around, NIGHTLY, DAILY, include_newest=True)
+    inside, retention, newest = caught.value.problems
+    assert "would copy itself" in inside
+    assert "retention type" in retention
+    assert "no restore points" in newest

@@ -10,7 +10,8 @@ import pytest
 from core import limits
 from core.catalog.workspace import Workspace, quote_all
 from core.engine import state
-from core.engine.plan import read_base, read_plan, require_plan, run_plan
+from core.engine.batches import read_plan, require_plan
+from core.engine.plan import read_base, run_plan
 from core.engine.session import CopySession
 from core.engine.state import Plan
 from core.engine.tables import Tables

@@ -9,7 +9,8 @@ from core import limits
 from core.catalog.tables import PART_COLUMNS
 from core.catalog.workspace import Workspace, quote
 from core.engine import session as sessions
-from core.engine.plan import read_plan, run_plan
+from core.engine.batches import read_plan
+from core.engine.plan import run_plan
 from core.engine.repack import Call, RepackOutcome, list_parts, run_repack
 from core.engine.session import CopySession
 from core.errors import IntegrityError, StoreError

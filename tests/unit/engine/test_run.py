@@ -39,6 +39,8 @@ from core.ids import JobId, PointId
 from core.limits import KIB
 from core.model import SessionStatus
 from core.stores.folder import FolderStore
+from tests.support.bucket_copies import make_bucket_pair, read_objects
+from tests.support.buckets import HookedBucket, fill
 from tests.support.copies import (
     Pair,
     back_up,
@@ -403,3 +405,52 @@ def test_sources_that_are_not_encrypted_share_their_blobs(tmp_path: Path) -> Non
     assert record is not None
     assert (record.new_blob_count, record.reused_blob_count) == (0, 5)
     check_copies(pair.target)
+
+
+def test_every_run_of_a_bucket_makes_a_new_point(tmp_path: Path) -> None:
+    pair = make_bucket_pair(tmp_path, fill(tmp_path / "bucket", {"a": b"1"}))
+    first, second = pair.copied(), pair.copied()
+    assert second.parent == first.source_point < second.source_point
+    assert second.added_count == 0
+    dry = plan_run(pair.target, pair.source, pair.definition)
+    assert (dry.point, dry.record, dry.unfinished) == (None, None, ())
+    assert dry.bucket_url == pair.source.url
+    claim = pair.session().claim
+    assert plan_run(pair.target, pair.source, pair.definition).unfinished == (claim,)
+
+
+def test_a_bucket_has_no_older_points(tmp_path: Path) -> None:
+    pair = make_bucket_pair(tmp_path, fill(tmp_path / "bucket", {"a": b"1"}))
+    point = pair.copied().source_point
+    for call in (
+        lambda: plan_run(pair.target, pair.source, pair.definition, point),
+        lambda: run_job(pair.target, pair.source, pair.definition, Runner(), backfill=point),
+    ):
+        with pytest.raises(InputError, match="no older restore points"):
+            call()
+
+
+def test_a_run_of_a_bucket_stops_between_rounds(tmp_path: Path) -> None:
+    bucket = fill(tmp_path / "bucket", {"a": b"1", "b": b"2"})
+    stops: list[bool] = []
+
+    def change(kind: str, key: str) -> None:
+        if kind == "read" and key == "a" and not stops:
+            (tmp_path / "bucket" / "a").write_bytes(b"changed")
+        if kind == "describe":
+            stops.append(True)
+
+    pair = make_bucket_pair(tmp_path, HookedBucket(bucket, change))
+    outcome = pair.copy(Runner(workers=1, stop=lambda: bool(stops)))
+    assert outcome.status is SessionStatus.STOPPED
+    record = pair.seen(bucket=bucket).copied()
+    assert record.session_id == outcome.session_id
+    assert read_objects(pair.target, record) == {b"a": b"changed", b"b": b"2"}
+
+
+def test_several_processes_read_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin_batches(monkeypatch, 20_000)
+    files = {f"{number}": bytes([number]) * 5_000 for number in range(20)}
+    pair = make_bucket_pair(tmp_path, fill(tmp_path / "bucket", files))
+    record = pair.copied(Runner(workers=2))
+    assert read_objects(pair.target, record) == {key.encode(): files[key] for key in files}

@@ -3,15 +3,23 @@
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from core import ids, limits
 from core.engine.stream import FrameStream, ReadyFrame, Threads, Wanted, cut_frames, cut_runs
-from core.errors import IntegrityError, NotFoundError, StoreError
+from core.errors import (
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    NotReadyError,
+    StoreError,
+)
 from core.format.frame import decode_frame
-from core.ids import BlobId
-from core.model import Parameters
+from core.ids import BlobId, RepositoryId
+from core.model import Parameters, RetentionType
+from core.sources.source import SourceBlob
 
 THREADS = Threads(fetch=4, compress=2)
 
@@ -27,19 +35,40 @@ def content(row: Wanted) -> bytes:
     return b"%d " % row.ordinal * row.length
 
 
-def reader(wanted: Sequence[Wanted]) -> Callable[[bytes], bytes]:
+_NOBODY = RepositoryId("0" * 32)
+
+Read = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True)
+class FromFunction:
+    """A source whose blobs a function returns; each carries its id as properties."""
+
+    read: Read
+    has_content_ids: bool = False
+    is_changing: bool = False
+    url: str = "file:///nowhere"
+    vendor: str = "filesystem"
+    id: RepositoryId = _NOBODY
+    retention_type: RetentionType = RetentionType.SNAPSHOT_BASED
+    space: str = "sha256"
+
+    def fetch(self, reference: bytes) -> SourceBlob:
+        return SourceBlob(content=self.read(reference), properties=reference.decode("latin-1"))
+
+
+def reader(wanted: Sequence[Wanted]) -> Read:
     """Return what reads each row's blob: its number again and again, cut to its length."""
     known = {row.source_id: content(row)[: row.length] for row in wanted}
     return lambda source_id: known[source_id]
 
 
 def stream(
-    wanted: Sequence[Wanted], read_blob: Callable[[bytes], bytes], frame_size: int = 100
+    wanted: Sequence[Wanted], read: Read, frame_size: int = 100, *, is_changing: bool = False
 ) -> FrameStream:
     return FrameStream(
         wanted,
-        read_blob,
-        has_content_ids=False,
+        FromFunction(read, is_changing=is_changing),
         parameters=Parameters(frame_size=frame_size, zstd_level=1),
         threads=THREADS,
     )
@@ -96,8 +125,7 @@ def test_an_id_that_is_the_digest_is_not_computed_again() -> None:
     wanted = [Wanted(0, BlobId(b"x" * 32), hashlib.sha256(piece).digest(), len(piece))]
     frames = FrameStream(
         wanted,
-        lambda _: piece,
-        has_content_ids=True,
+        FromFunction(lambda _: piece, has_content_ids=True),
         parameters=Parameters(frame_size=100, zstd_level=1),
         threads=THREADS,
     )
@@ -114,24 +142,40 @@ def fail(error: Exception) -> Callable[[bytes], bytes]:
 
 
 @pytest.mark.parametrize(
-    ("error", "fault"),
-    [(NotFoundError("gone"), "missing"), (IntegrityError("broken"), "damaged")],
-    ids=["missing", "damaged"],
+    ("error", "fault", "is_changing"),
+    [
+        (NotFoundError("gone"), "missing", False),
+        (NotFoundError("gone"), "vanished", True),
+        (ConflictError("changed"), "changed", True),
+        (NotReadyError("in an archive class"), "archived", True),
+        (IntegrityError("broken"), "damaged", False),
+        (IntegrityError("broken"), "damaged", True),
+    ],
 )
 def test_a_blob_that_cannot_be_had_is_told_and_the_others_come(
-    error: Exception, fault: str
+    error: Exception, fault: str, is_changing: bool
 ) -> None:
-    (frame,) = stream(rows(3, 3, 3), fail(error))
+    (frame,) = stream(rows(3, 3, 3), fail(error), is_changing=is_changing)
     assert frame.ordinals == (0, 2)
-    assert frame.faults == ((1, fault, rows(3, 3)[1].id),)
+    assert frame.properties == ("0", "2")
+    assert frame.others == ((1, fault, rows(3, 3)[1].id, ""),)
     assert decode_frame(frame.compressed, 100) == b"abcabc"
     assert (frame.first, frame.end) == (0, 3)
 
 
 def test_content_of_another_length_than_planned_is_damage() -> None:
     (frame,) = stream(rows(4), lambda _: b"abc")
-    assert [fault for _, fault, _ in frame.faults] == ["damaged"]
+    assert [fault for _, fault, *_ in frame.others] == ["damaged"]
     assert frame.compressed == b""
+
+
+def test_a_row_without_length_asks_for_properties_alone() -> None:
+    (frame,) = stream(rows(0, 3, 0), lambda row: b"" if row != b"1" else b"abc")
+    ids_of = [row.id for row in rows(0, 3, 0)]
+    assert frame.others == ((0, "described", ids_of[0], "0"), (2, "described", ids_of[2], "2"))
+    assert (frame.ordinals, frame.properties) == ((1,), ("1",))
+    (frame,) = stream(rows(0), lambda _: b"")
+    assert (frame.compressed, frame.blobs, frame.end) == (b"", (), 1)
 
 
 def test_a_store_that_fails_ends_the_stream() -> None:

@@ -24,7 +24,7 @@ def opened(place: Place) -> Invocation:
 def test_a_job_has_its_two_repositories_and_its_definition(created: Place) -> None:
     job = open_job(opened(created), "nightly")
     assert job.target.store.url.endswith("/vault")
-    assert job.source.identity.id == job.definition.source_id
+    assert job.source.id == job.definition.source_id
     assert job.definition.schedule == "daily 22:00"
 
 
