@@ -79,6 +79,11 @@ class BucketSource:
             content=part.content, properties=encode_properties(part.properties or Properties())
         )
 
+    def open(self, reference: bytes, stored: bytes) -> bytes:
+        """Return the bytes themselves: what reads them is held to the version and the length."""
+        del reference
+        return stored
+
 
 def open_bucket_source(bucket: Bucket, retention_type: RetentionType) -> BucketSource:
     """Return a bucket as a source. Nothing in it can say what ages, so whoever asks does."""

@@ -88,9 +88,9 @@ class Repository:
         return not self.identity.is_encrypted
 
     def fetch(self, reference: bytes) -> SourceBlob:
-        """Return a loose blob; its id is the reference."""
+        """Return a loose blob as it is stored; its id is the reference."""
         try:
-            return SourceBlob(content=self.read_blob(reference))
+            return SourceBlob(content=self.store.get(names.blob(reference)))
         except NotFoundError:
             # A blob may be missing; a whole source that is missing is another matter.
             self._refuse_absence()
@@ -262,7 +262,7 @@ class Repository:
             stored = self.store.get_range(name, seal.HEADER_SIZE + offset, length)
             yield opener.open_chunks(number * 512, stored, is_end=offset + length == body_size)
 
-    # Loose blobs.
+    # Blobs, loose and in packs.
 
     def put_blob(self, content: bytes) -> tuple[BlobId, int]:
         """Store a blob unless it is there; return its id and the bytes newly stored."""
@@ -278,14 +278,15 @@ class Repository:
 
     def read_blob(self, blob_id: bytes) -> bytes:
         """Return a loose blob's content, checked against its id."""
-        name = names.blob(blob_id)
-        plain = self.open_object(name, self.store.get(name))
-        content = decode_named_frame(name, plain, limits.BLOB_SIZE_MAX)
-        if not hmac.compare_digest(ids.loose_blob_id(content, self.id_key), blob_id):
+        return self.open(blob_id, self.store.get(names.blob(blob_id)))
+
+    def open(self, reference: bytes, stored: bytes) -> bytes:
+        """Return a loose blob's content from its stored form, checked against its id."""
+        name = names.blob(reference)
+        content = decode_named_frame(name, self.open_object(name, stored), limits.BLOB_SIZE_MAX)
+        if not hmac.compare_digest(ids.loose_blob_id(content, self.id_key), reference):
             raise IntegrityError(f"{name} does not hold the content that its id names")
         return content
-
-    # Packs.
 
     def open_pack(self, row: PackRow) -> PackReader:
         """Prepare range reads of a pack; nothing is read yet."""

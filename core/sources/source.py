@@ -9,7 +9,7 @@ from core.model import RetentionType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceBlob:
-    """A blob's content. ``properties`` is JSON text, where the blob is an object's first range."""
+    """A blob as it is stored. ``properties`` is JSON text, on the first range of an object only."""
 
     content: bytes
     properties: str = ""
@@ -47,8 +47,15 @@ class Source(Protocol):
         """Whether a blob's id is the digest of its content, checked as it is read."""
 
     def fetch(self, reference: bytes) -> SourceBlob:
-        """Return what a batch's row refers to, checked as far as the source's ids tell.
+        """Return what a batch's row refers to as the source stores it: wait for it, no more.
 
-        ``NotFoundError``: it is gone. ``IntegrityError``: it is damaged. Of a bucket also
-        ``ConflictError``: the object is another one by now, and ``NotReadyError``: it is archived.
+        ``NotFoundError``: it is gone. ``IntegrityError``: it has fewer bytes than it should. Of a
+        bucket also ``ConflictError``: the object is another one by now, and ``NotReadyError``: it
+        is archived.
+        """
+
+    def open(self, reference: bytes, stored: bytes) -> bytes:
+        """Return the content of what was fetched, checked as far as the source's ids tell.
+
+        ``IntegrityError``: it is damaged.
         """

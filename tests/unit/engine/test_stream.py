@@ -52,9 +52,14 @@ class FromFunction:
     id: RepositoryId = _NOBODY
     retention_type: RetentionType = RetentionType.SNAPSHOT_BASED
     space: str = "sha256"
+    opened: Read = bytes
 
     def fetch(self, reference: bytes) -> SourceBlob:
         return SourceBlob(content=self.read(reference), properties=reference.decode("latin-1"))
+
+    def open(self, reference: bytes, stored: bytes) -> bytes:
+        del reference
+        return self.opened(stored)
 
 
 def reader(wanted: Sequence[Wanted]) -> Read:
@@ -161,6 +166,37 @@ def test_a_blob_that_cannot_be_had_is_told_and_the_others_come(
     assert frame.others == ((1, fault, rows(3, 3)[1].id, ""),)
     assert decode_frame(frame.compressed, 100) == b"abcabc"
     assert (frame.first, frame.end) == (0, 3)
+
+
+def test_what_is_fetched_is_opened_and_what_cannot_be_opened_is_damage() -> None:
+    def opened(stored: bytes) -> bytes:
+        if stored == b"sealed 1":
+            raise IntegrityError("broken")
+        return stored.removeprefix(b"sealed ")
+
+    source = FromFunction(lambda source_id: b"sealed " + source_id, opened=opened)
+    parameters = Parameters(frame_size=100, zstd_level=1)
+    (frame,) = FrameStream(rows(1, 1, 1), source, parameters=parameters, threads=THREADS)
+    assert decode_frame(frame.compressed, 100) == b"02"
+    assert [(ordinal, fault) for ordinal, fault, _, _ in frame.others] == [(1, "damaged")]
+
+
+def test_many_threads_fetch_and_only_those_that_compress_open() -> None:
+    fetching, opening = set(), set()
+
+    def read(source_id: bytes) -> bytes:
+        fetching.add(threading.current_thread().name)
+        return source_id[:1]
+
+    def opened(stored: bytes) -> bytes:
+        opening.add(threading.current_thread().name)
+        return stored
+
+    source = FromFunction(read, opened=opened)
+    parameters = Parameters(frame_size=100, zstd_level=1)
+    list(FrameStream(rows(*[1] * 300), source, parameters=parameters, threads=THREADS))
+    assert {name.split("_")[0] for name in fetching} == {"fetch"}
+    assert {name.split("_")[0] for name in opening} == {"compress"}
 
 
 def test_content_of_another_length_than_planned_is_damage() -> None:

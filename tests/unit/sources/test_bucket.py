@@ -72,6 +72,7 @@ def test_ranges_are_fetched_of_one_version(tmp_path: Path) -> None:
     listed = source.bucket.describe("one")
     first = source.fetch(encode_reference(listed, 0, 4))
     assert (first.content, first.properties) == (b"0123", "{}")
+    assert source.open(encode_reference(listed, 0, 4), first.content) == b"0123"
     rest = source.fetch(encode_reference(listed, 4, 6))
     assert (rest.content, rest.properties) == (b"456789", "")
     assert source.fetch(encode_reference(listed, 0, 0)).properties == "{}"
