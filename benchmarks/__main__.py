@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import report
 from benchmarks.data import DataSet, change_tree, make_tree
 from benchmarks.floor import Floor, measure_floor
+from benchmarks.listing import measure_listing
 from benchmarks.machine import ROOT, Machine, describe_machine
 from benchmarks.measure import Usage
 from benchmarks.peers import run_restic, run_tar
@@ -24,7 +25,7 @@ from benchmarks.served import ServedSet
 from benchmarks.servers import buckets_parent
 from benchmarks.subject import Session, Subject
 from benchmarks.tools import need_tools
-from benchmarks.verdict import Cost, SetFigures, Verdict, judge_plan, judge_set
+from benchmarks.verdict import Cost, SetFigures, Verdict, judge_listing, judge_plan, judge_set
 from core.errors import ColdhaulError
 from core.limits import MIB
 
@@ -35,8 +36,8 @@ _TITLES = {"28k": "28 KB blobs", "1m": "1 MiB blobs", "8m": "8 MiB files"}
 # The same sets between two buckets.
 SERVED_SETS = {f"s3-{key}": key for key in SETS}
 # What a served set has at once, in sizes of its content: trees, repositories and peers' targets.
-_SERVED_SIZES = 6
-_ALL = [*SETS, *SERVED_SETS, "plan"]
+_SERVED_SIZES = 8
+_ALL = [*SETS, *SERVED_SETS, "plan", "listing"]
 
 
 class Bench:
@@ -55,8 +56,10 @@ class Bench:
             self.measure_set(key, scale)
         elif key in SERVED_SETS:
             self.measure_served(key, scale)
-        else:
+        elif key == "plan":
             self.measure_plan(scale)
+        else:
+            self.measure_listing(scale)
 
     def measure_set(self, key: str, scale: float) -> None:
         """Measure one data set whole, in folders."""
@@ -79,16 +82,17 @@ class Bench:
 
     def measure_served(self, key: str, scale: float) -> None:
         """Measure one data set whole, between two buckets."""
-        title = f"{_TITLES[SERVED_SETS[key]]}, S3 to S3"
-        data = _data_set(SERVED_SETS[key], scale, title)
+        data = _data_set(SERVED_SETS[key], scale, _TITLES[SERVED_SETS[key]])
         parent = buckets_parent(self._folder, _SERVED_SIZES * data.content_size)
         with tempfile.TemporaryDirectory(prefix="coldhaul-bench-", dir=parent) as folder:
-            found = ServedSet(data, Path(folder), _say).measure()
-        title = f"{data.name}: {data.file_count:,} of them, {data.content_size / 1e6:,.0f} MB"
-        self._print(report.served_table(title, self._machine, data.content_size, found.rows))
-        self._print(report.floor_table(data.name, found.floor, found.figures.core_count))
-        self.verdicts += judge_set(found.figures)
-        self.documents[key] = asdict(found)
+            results = ServedSet(data, Path(folder), _say).measure()
+        for found in results:
+            name = found.figures.name
+            title = f"{name}: {data.file_count:,} of them, {data.content_size / 1e6:,.0f} MB"
+            self._print(report.served_table(title, self._machine, data.content_size, found.rows))
+            self._print(report.floor_table(name, found.floor, found.figures.core_count))
+            self.verdicts += judge_set(found.figures)
+        self.documents[key] = [asdict(found) for found in results]
 
     def _run_peers(self, tree: Path, folder: Path) -> dict[str, tuple[Usage, int, int]]:
         _say("peers on the files")
@@ -127,6 +131,16 @@ class Bench:
         self._print(report.plan_table(self._machine, planning))
         self.verdicts += judge_plan(planning.blob_count, planning.wall, planning.usage.peak)
         self.documents["plan"] = asdict(planning)
+
+    def measure_listing(self, scale: float) -> None:
+        """Measure the listing of a large bucket and the plan that follows."""
+        count = max(1_000, int(_PLAN_BLOBS * scale))
+        _say(f"listing {count:,} objects that are made up, and planning them")
+        with _folder_in(self._folder, "listing") as folder:
+            listing = measure_listing(folder, count)
+        self._print(report.listing_table(self._machine, listing))
+        self.verdicts += judge_listing(count, listing.planning, listing.usage.peak)
+        self.documents["listing"] = asdict(listing)
 
     def finish(self) -> dict[str, Any]:
         """Print the ratios; return everything for JSON."""

@@ -27,6 +27,7 @@ STAGES = (
     READ, "unseal", "decompress", "check id", "digest", "compress", "seal", WRITE,
     "open again", "decompress again", "digest again", "digest of pack",
 )  # fmt: skip
+_OPENING = {"unseal", "decompress", "check id"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,11 @@ class Floor:
     def wall(self, core_count: int) -> float:
         """The wall seconds of a session that did nothing else."""
         return (self.cpu + self.server_cpu) / core_count
+
+    def of_plain_objects(self) -> "Floor":
+        """Return the floor of the same content where the source's objects are that and no more."""
+        stages = {name: each for name, each in self.stages.items() if name not in _OPENING}
+        return replace(self, stages=stages)
 
     def over_http(self, stages: Mapping[str, float]) -> "Floor":
         """Return the floor with these stages instead of reading and writing files."""

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.bucket_peers import Served
 from benchmarks.floor import Floor
+from benchmarks.listing import ListingRun
 from benchmarks.machine import Machine
 from benchmarks.measure import Usage
 from benchmarks.planning import Planning
@@ -146,6 +147,21 @@ def plan_table(machine: Machine, planning: Planning) -> list[str]:
         f"{planning.known_count:,}",
     )
     return ["## Planning", "", str(machine), "", *write_table(head, [cells]), ""]
+
+
+def listing_table(machine: Machine, listing: ListingRun) -> list[str]:
+    """Return the section on listing a bucket."""
+    head = ("", "listing s", "of it pages", "plan s", "CPU s", "peak MiB", "objects")
+    cells = (
+        "bucket that is made up",
+        f"{listing.listing:.1f}",
+        f"{listing.pages:.1f}",
+        f"{listing.planning:.1f}",
+        f"{listing.usage.cpu:.1f}",
+        _mebibytes(listing.usage.peak),
+        f"{listing.object_count:,}",
+    )
+    return ["## Listing", "", str(machine), "", *write_table(head, [cells]), ""]
 
 
 def verdict_table(machine: Machine, verdicts: Sequence[Verdict]) -> list[str]:

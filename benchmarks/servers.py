@@ -7,7 +7,8 @@ passes everything on. What the servers' processes take is counted apart: they sh
 cores with what is measured.
 
 rclone's ETags are MD5 and nginx's are not: a GET that is pinned to an ETag takes one more turn
-inside nginx, where the condition is dropped.
+inside nginx, where the condition is dropped and the answer says that it held. Nothing changes the
+buckets while they are served.
 """
 
 import os
@@ -18,7 +19,7 @@ import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,12 @@ http {{
             try_files $uri @rclone;
         }}
         location @rclone {{ proxy_pass http://rclone; }}
-        location @unpinned {{ proxy_set_header If-Match ""; proxy_pass http://unpinned; }}
+        location @unpinned {{
+            proxy_set_header If-Match "";
+            proxy_hide_header ETag;
+            add_header ETag $http_if_match;
+            proxy_pass http://unpinned;
+        }}
     }}
     server {{
         listen unix:{folder}/unpinned.sock;
@@ -127,10 +133,9 @@ class Counts:
 class Servers:
     """Both servers, running. ``folder`` is for their files, ``buckets`` holds the buckets."""
 
-    def __init__(self, folder: Path, buckets: Path) -> None:
-        """Start them; buckets that are made later are not seen."""
+    def __init__(self, folder: Path, buckets: Path, ports: Sequence[int]) -> None:
+        """Start them at three ports of one's own; buckets that are made later are not seen."""
         self._folder = folder
-        ports = free_ports(3)
         self._processes: list[subprocess.Popen[bytes]] = []
         self.source_url, self.target_url = (f"http://127.0.0.1:{port}" for port in ports[1:])
         self._ports = {str(ports[1]): "source", str(ports[2]): "target"}
@@ -147,7 +152,7 @@ class Servers:
             self.stop()
             raise
 
-    def _start(self, command: list[str], ports: list[int]) -> None:
+    def _start(self, command: list[str], ports: Sequence[int]) -> None:
         errors = self._folder / f"{Path(command[0]).name}.log"
         with errors.open("wb") as out:
             process = subprocess.Popen(
@@ -188,9 +193,9 @@ class Servers:
 
 
 @contextmanager
-def serve(folder: Path, buckets: Path) -> Iterator[Servers]:
+def serve(folder: Path, buckets: Path, ports: Sequence[int]) -> Iterator[Servers]:
     """Serve the buckets, each a folder below ``buckets``, until the block ends."""
-    servers = Servers(folder, buckets)
+    servers = Servers(folder, buckets, ports)
     try:
         yield servers
     finally:
@@ -210,8 +215,8 @@ def open_bucket(url: str, bucket: str) -> S3Store:
     )
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens at."""
+def free_ports(count: int = 3) -> list[int]:
+    """Return ports that nobody listens at; as many as the servers take."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:

@@ -16,6 +16,8 @@ from core.stores.folder import FolderStore
 
 JOB = JobId("bench")
 SOURCE, TARGET = "primary", "vault"
+# The plain objects, and where their copies go: only between two buckets.
+RAW, BUCKET_TARGET = "raw", "objects-vault"
 PASSPHRASE_VARIABLE = "BENCH_PASSPHRASE"
 _PASSPHRASE = "benchmarks are not secret"
 ENVIRONMENT = {PASSPHRASE_VARIABLE: _PASSPHRASE, "PYTHONPATH": str(ROOT)}
@@ -32,6 +34,13 @@ encryption.passphrase = "env:BENCH_PASSPHRASE"
 
 [repositories.vault]
 url = "file://{folder}/vault"
+proxy = "bench"
+retention_type = "snapshot-based"
+retention = "7 years"
+encryption.passphrase = "env:BENCH_PASSPHRASE"
+
+[repositories.objects-vault]
+url = "file://{folder}/objects-vault"
 proxy = "bench"
 retention_type = "snapshot-based"
 retention = "7 years"
@@ -69,7 +78,11 @@ class Subject:
         self.repositories = repositories
         (folder / "coldhaul.toml").write_text(_CONFIG.format(folder=repositories))
         for name in (SOURCE, TARGET):
-            self._run("repository", "create", name)
+            self.create_repository(name)
+
+    def create_repository(self, name: str) -> None:
+        """Create a repository of the configuration."""
+        self._run("repository", "create", name)
 
     def backup(self, tree: Path) -> Usage:
         """Back the tree up."""
@@ -83,11 +96,13 @@ class Subject:
         """Run the job once."""
         return self.session(lambda: self._run("job", "run", JOB))
 
-    def session(self, command: Callable[[], tuple[Usage, dict[str, Any]]]) -> Session:
-        """Run the job by a command that prints what ``job run --json`` does."""
-        count, size = self._written()
+    def session(
+        self, command: Callable[[], tuple[Usage, dict[str, Any]]], target: str = TARGET
+    ) -> Session:
+        """Run a job by a command that prints what ``job run --json`` does."""
+        count, size = self._written(target)
         usage, document = command()
-        count_after, size_after = self._written()
+        count_after, size_after = self._written(target)
         session = document["session"] or {"blob_count": 0, "pack_count": 0}
         return Session(
             usage=usage,
@@ -105,10 +120,10 @@ class Subject:
         """Return the folder of the source's loose blobs."""
         return self.repositories / SOURCE / "blobs"
 
-    def _written(self) -> tuple[int, int]:
-        """Count the target's objects, and the bytes of those that lie in the cold class."""
+    def _written(self, target: str) -> tuple[int, int]:
+        """Count a target's objects, and the bytes of those that lie in the cold class."""
         count = size = 0
-        for folder, _, files in os.walk(self.repositories / TARGET):
+        for folder, _, files in os.walk(self.repositories / target):
             count += len(files)
             if Path(folder).relative_to(self.repositories).parts[1:2] == ("packs",):
                 size += sum((Path(folder) / name).stat().st_size for name in files)

@@ -134,8 +134,16 @@ def _judge_peers(figures: SetFigures, times: float) -> Iterator[Verdict]:
 
 def judge_plan(blob_count: int, seconds: float, peak: int) -> Iterator[Verdict]:
     """Yield the verdicts on planning so many blobs."""
-    name = f"plan of {blob_count:,}"
-    yield _most(name, "wall", seconds, PLAN_SECONDS_MAX, "s")
+    yield from _judge_plan(f"plan of {blob_count:,}", seconds, peak)
+
+
+def judge_listing(object_count: int, seconds: float, peak: int) -> Iterator[Verdict]:
+    """Yield the verdicts on planning a bucket; listing it takes what its vendor makes it take."""
+    yield from _judge_plan(f"listing and plan of {object_count:,}", seconds, peak)
+
+
+def _judge_plan(name: str, seconds: float, peak: int) -> Iterator[Verdict]:
+    yield _most(name, "wall of the plan", seconds, PLAN_SECONDS_MAX, "s")
     yield _most(name, "peak memory", peak / MIB, PLAN_PEAK_MAX / MIB, "MiB")
 
 

@@ -21,3 +21,9 @@ def test_servers_take_wall_time_and_none_of_the_clients_cpu() -> None:
     assert FLOOR.server_cpu == 0
     assert served.server_cpu == 2.0
     assert served.wall(2) == pytest.approx((served.cpu + 2.0) / 2)
+
+
+def test_plain_objects_are_neither_opened_nor_decompressed() -> None:
+    plain = FLOOR.of_plain_objects()
+    assert {"unseal", "decompress", "check id"}.isdisjoint(plain.stages)
+    assert plain.cpu == pytest.approx(len(STAGES) - 3)

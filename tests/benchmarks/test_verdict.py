@@ -90,3 +90,5 @@ def test_a_promise_is_kept_exactly_at_its_target() -> None:
 def test_a_plan_is_judged_by_time_and_memory() -> None:
     words = [each.word for each in verdict.judge_plan(10_000_000, 59.0, 3 * GIB)]
     assert words == ["met", "short"]
+    words = [each.word for each in verdict.judge_listing(10_000_000, 61.0, GIB)]
+    assert words == ["short", "met"]
