@@ -6,7 +6,6 @@ is enough here; between two machines it would not be.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 
 from core.errors import ConflictError, NotFoundError
 from core.stores.store import ObjectHead, Store, UnfinishedUpload, Upload
@@ -63,9 +62,8 @@ class CreateOnlyStore:
         return self._store.archived(names)
 
     def unfinished(self) -> Iterator[UnfinishedUpload]:
-        """Ask the store; rclone calls a list of none not found."""
-        with suppress(NotFoundError):
-            yield from self._store.unfinished()
+        """Ask the store."""
+        return self._store.unfinished()
 
     def discard(self, upload: UnfinishedUpload) -> None:
         """Abort an upload."""

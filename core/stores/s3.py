@@ -205,9 +205,17 @@ class S3Store:
         request = self._client.request("list uploads of", "", "s3:ListBucketMultipartUploads")
         marks: dict[str, str] = {}
         while True:
-            page = self._run(
-                request, "list_multipart_uploads", Bucket=self._bucket, Prefix=self._root, **marks
-            )
+            try:
+                page = self._run(
+                    request,
+                    "list_multipart_uploads",
+                    Bucket=self._bucket,
+                    Prefix=self._root,
+                    **marks,
+                )
+            except NotFoundError:
+                # How rclone says that there are none; a missing bucket is another error.
+                return
             for entry in page.get("Uploads", ()):
                 yield UnfinishedUpload(
                     name=entry["Key"].removeprefix(self._root),

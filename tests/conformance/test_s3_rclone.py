@@ -47,6 +47,7 @@ def test_it_serves_reads(store: S3Store) -> None:
     for head in store.list():
         assert head.etag == store.head(head.name).etag
     assert store.archived(["a/b", "z"]) == {}
+    assert list(store.unfinished()) == []
 
 
 def test_ranges_come_under_the_status_of_a_whole_object_and_are_right(store: S3Store) -> None:
