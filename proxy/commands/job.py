@@ -74,13 +74,16 @@ def create(
         include_newest=include_newest,
     )
     present = show_count(len(definition.present), "restore point")
+    what = f"{present} present now will not be copied unless asked for."
+    if invocation.config.repository(job.source).is_bucket:
+        what = "Each run copies what is in the bucket then."
     run_it = invocation.command_line("job", "run", name)
     return _show(
         invocation,
         name,
         definition,
         f"Created job {name!r}: {job.source} to {job.target}, {job.schedule}.",
-        f"{present} present now will not be copied unless asked for. To run it: {run_it}",
+        f"{what} To run it: {run_it}",
     )
 
 
