@@ -7,6 +7,7 @@ Headers are ASCII. What user metadata has beyond it, S3 stores and returns as RF
 import base64
 import re
 from collections.abc import Mapping
+from email.errors import MessageError
 from email.header import decode_header
 from http.client import HTTPMessage
 from typing import Any
@@ -41,7 +42,7 @@ def read_properties(headers: HTTPMessage, tags: Mapping[str, str]) -> Properties
         for name, value in headers.items()
         if name.lower().startswith(_METADATA)
     }
-    values = {field: _decode(headers.get(name, "")) for field, name in _NAMES.items()}
+    values = {field: _decode_bytes(headers.get(name, "")) for field, name in _NAMES.items()}
     values["content_encoding"] = _stored_encoding(values["content_encoding"])
     return Properties(**values, metadata=metadata, tags=tags)
 
@@ -51,8 +52,10 @@ def write_parameters(properties: Properties, place: str) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     for field, name in _NAMES.items():
         value = getattr(properties, field)
+        if not _PLAIN.fullmatch(value):
+            raise InputError(f"{place} has a {name} that S3 cannot hold: it is not plain ASCII")
         if value:
-            parameters[name.replace("-", "")] = _encode(value)
+            parameters[name.replace("-", "")] = value
     unfit = [name for name in properties.metadata if not _NAME.fullmatch(name)]
     if unfit:
         raise InputError(
@@ -60,7 +63,7 @@ def write_parameters(properties: Properties, place: str) -> dict[str, Any]:
         )
     if properties.metadata:
         parameters["Metadata"] = {
-            name: _encode(value) for name, value in properties.metadata.items()
+            name: _encode(value, place) for name, value in properties.metadata.items()
         }
     if properties.tags:
         parameters["Tagging"] = urlencode(properties.tags)
@@ -75,28 +78,35 @@ def _stored_encoding(value: str) -> str:
     return ",".join(coding for coding in codings if coding and coding != "aws-chunked")
 
 
-def _decode(value: str) -> str:
-    """Return a header's value as text."""
-    if not value.isascii():
-        # http.client reads every byte as one character of Latin-1.
-        try:
-            return value.encode("latin-1").decode("utf-8")
-        except UnicodeError:
-            return value
-    if "=?" not in value:
-        return value
+def _decode_bytes(value: str) -> str:
+    """Return a header's value as text: http.client reads every byte as a character of Latin-1."""
     try:
-        return "".join(
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
+def _decode(value: str) -> str:
+    """Return the text of user metadata; what only looks encoded is taken as it stands."""
+    if not value.isascii() or "=?" not in value:
+        return _decode_bytes(value)
+    try:
+        text = "".join(
             part if isinstance(part, str) else part.decode(charset or "ascii")
             for part, charset in decode_header(value)
         )
-    except (ValueError, LookupError):  # No encoded text after all.
+        text.encode()  # Some charsets can say what is no character.
+    except (ValueError, LookupError, MessageError):
         return value
+    return text
 
 
-def _encode(value: str) -> str:
-    """Return a text as a header's value: as it is, or as RFC 2047 has it."""
+def _encode(value: str, place: str) -> str:
+    """Return user metadata as a header's value: as it is, or as RFC 2047 has it."""
     if _PLAIN.fullmatch(value):
         return value
-    encoded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode("ascii")
+    try:
+        encoded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode("ascii")
+    except UnicodeEncodeError:
+        raise InputError(f"{place} has metadata that S3 cannot hold: it is no text") from None
     return f"=?UTF-8?B?{encoded}?="

@@ -54,6 +54,9 @@ def test_how_an_upload_was_sent_is_no_encoding_of_the_object() -> None:
         ("gr\xfcn", "gr\xfcn"),
         ("=?no-such-set?B?Z3LDvG4=?=", "=?no-such-set?B?Z3LDvG4=?="),
         ("1 =? 2", "1 =? 2"),
+        ("=?utf-8?b?abcde?=", "=?utf-8?b?abcde?="),
+        ("=?utf-7?q?+2AA-?=", "=?utf-7?q?+2AA-?="),
+        (r"=?unicode_escape?q?\ud800?=", r"=?unicode_escape?q?\ud800?="),
     ],
 )
 def test_values_beyond_ascii_are_read(value: str, expected: str) -> None:
@@ -67,6 +70,22 @@ def test_values_survive(value: str) -> None:
     assert sent.isascii()
     assert sent.isprintable()
     assert read_properties(headers(x_amz_meta_name=sent), {}).metadata == {"name": value}
+
+
+def test_system_headers_are_kept_as_they_stand() -> None:
+    name = 'attachment; filename="=?UTF-8?B?w6QudHh0?="'
+    found = read_properties(headers(content_disposition=name), {})
+    assert found.content_disposition == name
+    assert write_parameters(found, "s3://b/a") == {"ContentDisposition": name}
+    found = read_properties(headers(content_disposition="grün".encode().decode("latin-1")), {})
+    assert found.content_disposition == "grün"
+    with pytest.raises(InputError, match="s3://b/a has a Content-Disposition"):
+        write_parameters(found, "s3://b/a")
+
+
+def test_what_is_no_text_is_refused() -> None:
+    with pytest.raises(InputError, match="s3://b/a has metadata"):
+        write_parameters(Properties(metadata={"name": "\ud800"}), "s3://b/a")
 
 
 def test_only_what_there_is_is_sent() -> None:
