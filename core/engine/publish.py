@@ -34,6 +34,7 @@ from core.engine.tables import BLOB_ROW_SIZE, Tables
 from core.errors import ConflictError
 from core.format import names, records
 from core.model import Record, SessionKind, SessionStatus
+from core.sources.bucket import BucketSource
 
 # So many bytes of paths does a report name one by one; all items are counted.
 _PATHS_SIZE_MAX = limits.SKIPPED_SIZE_MAX
@@ -305,8 +306,16 @@ class _Publisher:
             new_content_size=blob_size,
             pack_count=pack_count,
             stored_size=stored_size,
-            warnings=tuple(_warnings(damaged, self._skipped.count)),
+            warnings=(
+                *_warnings(damaged, self._skipped.count),
+                *self._emptied(count, removed),
+            ),
         )
+
+    def _emptied(self, count: int, removed: int) -> Iterator[str]:
+        """Warn of a listing that shows nothing any more: most often a disk that is not mounted."""
+        if isinstance(self._session.source, BucketSource) and removed and not count:
+            yield f"the source is empty: all {removed} objects of the point before are gone"
 
     def _new_blobs(self) -> tuple[int, int]:
         """Return number and bytes of the blobs that this session stored."""

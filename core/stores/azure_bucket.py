@@ -18,7 +18,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobProperties
 
-from core.errors import ColdhaulError, InputError, NotFoundError, StoreError
+from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, StoreError
 from core.limits import AZURE_PAGE_MAX
 from core.stores.address import AZURE_BLOB
 from core.stores.azure import parse_container
@@ -138,7 +138,11 @@ class AzureBucket:
             return ObjectPart(content=part.content)
         if not is_tagged:
             return part
-        return ObjectPart(content=part.content, properties=self._with_tags(key, part.properties))
+        properties = self._with_tags(key, part.properties)
+        # Tags cannot be pinned: these may be of a blob that took its place meanwhile.
+        if self.describe(key).etag.removesuffix(_TAGGED) != pin:
+            raise ConflictError(f"{self._location(key)} has been changed")
+        return ObjectPart(content=part.content, properties=properties)
 
     # --- Writing -----------------------------------------------------------------------------
 

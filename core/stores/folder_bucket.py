@@ -149,7 +149,7 @@ class FolderBucket:
 
     def describe(self, key: str) -> ListedObject:
         """Return what a listing would say of this file now, or raise ``NotFoundError``."""
-        with self._opened(key) as descriptor:
+        with self._opened(key) as descriptor, translated("look at", self._location(key)):
             return _describe(key, os.fstat(descriptor))
 
     def write(self, key: str, properties: Properties, *, overwrite: bool) -> FolderUpload:
@@ -177,7 +177,9 @@ class FolderBucket:
         if descriptor is None:
             raise NotFoundError(f"{self._location(key)} is not there")
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            with translated("look at", self._location(key)):
+                status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise NotFoundError(f"{self._location(key)} is not a regular file")
             yield descriptor
         finally:
@@ -205,7 +207,9 @@ class FolderBucket:
             raise error.with_hint("mount the disk that holds it, or correct the URL") from None
 
     def _check_etag(self, key: str, descriptor: int, etag: str) -> None:
-        if _etag(os.fstat(descriptor)) != etag:
+        with translated("look at", self._location(key)):
+            status = os.fstat(descriptor)
+        if _etag(status) != etag:
             raise ConflictError(f"{self._location(key)} has been changed")
 
     def _read(self, key: str, descriptor: int, offset: int, length: int) -> bytes:
@@ -290,10 +294,11 @@ def _sorted_leaves(folder: Folder, start: str) -> list[str]:
 
 def _status(leaf: str, folder: Folder) -> os.stat_result | None:
     """Return the status of a regular file, None if it is gone or something else."""
-    try:
-        status = os.stat(leaf, dir_fd=folder.descriptor, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
+    with translated("look at", leaf):
+        try:
+            status = os.stat(leaf, dir_fd=folder.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
     return status if stat.S_ISREG(status.st_mode) else None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,6 +45,7 @@ class S3Bucket:
         self._pacer = Pacer(refresh=self._client.refresh)
         self._reading = share_bandwidth(f"read {self.url}", settings.read_bandwidth)
         self._writing = share_bandwidth(f"write {self.url}", settings.write_bandwidth)
+        self._may_see_tags = False
 
     def __reduce__(self) -> tuple[object, tuple[str, StoreSettings]]:
         """Open the same place anew in another process: connections do not travel."""
@@ -96,7 +98,7 @@ class S3Bucket:
         except ConflictError:
             raise _changed(request) from None
         self._reading.take(len(reply.body))
-        properties = None if offset else self._properties(key, reply)
+        properties = None if offset else self._properties(key, reply, request)
         return ObjectPart(content=reply.body, properties=properties)
 
     def describe(self, key: str) -> ListedObject:
@@ -181,17 +183,27 @@ class S3Bucket:
             checksum_value=sha256,
         )
 
-    def _properties(self, key: str, reply: Reply) -> Properties:
+    def _properties(self, key: str, reply: Reply, request: Request) -> Properties:
         tags: Mapping[str, str] = {}
         if has_tags(reply.headers):
-            request = self._client.request("read the tags of", _shown(key), "s3:GetObjectTagging")
-            found = self._pacer.run(
-                lambda: self._requests.send(
-                    "GET", self._root + key, request, parameters={"tagging": ""}
-                )
-            )
-            tags = parse_tags(found.body, request.location)
+            tags = self._tags(key)
+            # Tags cannot be pinned: these may be of an object that took its place meanwhile.
+            if self.describe(key).etag != _etag(reply):
+                raise _changed(request)
+        elif not self._may_see_tags and self.vendor == AMAZON_S3:
+            # Amazon tells nobody of tags who may not read them: try that, once.
+            self._tags(key)
+            self._may_see_tags = True
         return read_properties(reply.headers, tags)
+
+    def _tags(self, key: str) -> Mapping[str, str]:
+        request = self._client.request("read the tags of", _shown(key), "s3:GetObjectTagging")
+        found = self._pacer.run(
+            lambda: self._requests.send(
+                "GET", self._root + key, request, parameters={"tagging": ""}
+            )
+        )
+        return parse_tags(found.body, request.location)
 
     def _storing(self) -> dict[str, Any]:
         """Return how objects are kept here, which is no matter of their own."""
@@ -224,6 +236,13 @@ def _page(listing: tuple[list[ListedObject], list[str], bool], token: str, place
         raise StoreError(
             f"cannot list {place}: the store begins anew instead of going on after a key",
             hint="It cannot be copied from: its listings do not know start-after.",
+        )
+    keys = [token, *(entry.key for entry in objects)] if objects else []
+    # Texts compare by characters as UTF-8 does by bytes.
+    if any(key > following for key, following in pairwise(keys)):
+        raise StoreError(
+            f"cannot list {place}: the store lists keys out of the order of their bytes",
+            hint="It cannot be copied from: what follows a key cannot be told from what is before.",
         )
     return ListPage(
         objects=tuple(entry for entry in objects if entry.key not in {"", token}),

@@ -11,6 +11,7 @@ from typing import Any
 import obstore
 from obstore.exceptions import InvalidPathError
 
+from core.errors import StoreError
 from core.stores.pacing import Pacer
 from core.stores.s3_answers import OBSTORE_ERRORS
 from core.stores.s3_client import S3Client
@@ -104,8 +105,15 @@ def list_objects(listing: Listing, pacer: Pacer, root: str, prefix: str) -> Iter
     """
     start = root + prefix
     skipped = len(root)
+    before = ""
     while page := pacer.run(listing.next_page):
         for key, size, etag, modified in page:
+            if key <= before:
+                raise StoreError(
+                    f"the store lists {key!r} behind {before!r}: not in the order of their bytes",
+                    hint="It cannot hold a repository, nor be copied from: S3 lists in order.",
+                )
+            before = key
             if not key.startswith(start):
                 if key > start:
                     return

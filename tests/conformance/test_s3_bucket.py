@@ -1,15 +1,16 @@
 """S3 buckets of any tool's objects, on every server that there is for tests."""
 
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core.errors import InputError, NotReadyError, StoreError
+from core.errors import ConflictError, InputError, NotReadyError, StoreError
 from core.stores.address import parse_address
-from core.stores.bucket import Properties, WritableBucket
-from core.stores.s3_bucket import S3Bucket
+from core.stores.bucket import ListedObject, Properties, WritableBucket
+from core.stores.s3_bucket import S3Bucket, _page
 from core.stores.settings import StoreSettings
 from tests.conformance.bucket_suite import SOME, BucketConformance, keys, list_objects, put
 from tests.emulators.faults import CUT_BODY, RESET_AFTER, RESET_BEFORE, Rule, refusal
@@ -98,6 +99,45 @@ class TestRclone(S3BucketConformance):
         put(bucket, "one", b"first")
         put(bucket, "one", b"second", overwrite=True)
         assert bucket.describe("one").size == 6
+
+
+class Overtaken(S3Bucket):
+    """Another object takes the place of the one whose tags are asked for."""
+
+    def _tags(self, key: str) -> Mapping[str, str]:
+        put(S3Bucket(self.url, self._settings), key, b"later", SOME, overwrite=True)
+        return super()._tags(key)
+
+
+def test_content_gets_no_tags_of_a_later_object(localstack: S3Service) -> None:
+    bucket = Overtaken(localstack.new_url(), localstack.settings)
+    put(S3Bucket(bucket.url, localstack.settings), "one", b"first", SOME)
+    with pytest.raises(ConflictError, match="changed"):
+        bucket.read("one", bucket.describe("one").etag, 0, 5)
+
+
+def test_tags_that_may_not_be_seen_are_an_error(localstack: S3Service) -> None:
+    """Amazon tells whoever lacks the permission that there are none."""
+    url = localstack.new_url()
+    put(S3Bucket(url, localstack.settings), "one", b"x")
+    with localstack.fault_proxy() as proxy:
+        proxy.add(
+            Rule(fault=refusal("s3", "AccessDenied"), operations=frozenset({"GetObjectTagging"}))
+        )
+        settings = replace(localstack.behind(proxy.endpoint).settings, vendor="amazon-s3")
+        bucket = S3Bucket(url, settings)
+        with pytest.raises(StoreError, match="s3:GetObjectTagging"):
+            bucket.read("one", bucket.describe("one").etag, 0, 1)
+
+
+def test_keys_out_of_order_are_an_error() -> None:
+    def page(*found: str) -> tuple[list[ListedObject], list[str], bool]:
+        return [ListedObject(key=key, size=1, etag="e", modified=0) for key in found], [], True
+
+    assert _page(page("a", "b"), "", "s3://b").token == "b"
+    for listing, token in ((page("b", "a", "c"), ""), (page("a", "c"), "b")):
+        with pytest.raises(StoreError, match="order"):
+            _page(listing, token, "s3://b")
 
 
 def test_reads_and_listings_survive_a_bad_line(

@@ -64,6 +64,20 @@ def test_what_has_not_changed_costs_no_request(tmp_path: Path) -> None:
     assert counting.counts["describe"] == 0
 
 
+def test_a_bucket_that_is_empty_all_at_once_is_a_warning(tmp_path: Path) -> None:
+    """Most often a disk is not mounted; the points before keep everything."""
+    bucket = MadeUpBucket([], page_size=5)
+    pair = make_bucket_pair(tmp_path, bucket)
+    assert pair.copied().warnings == ()
+    change(bucket, {"a": 1, "b": 1})
+    assert pair.copied().warnings == ()
+    change(bucket, {})
+    (warning,) = pair.copied().warnings
+    assert "empty" in warning
+    assert "2 objects" in warning
+    assert pair.copied().warnings == ()
+
+
 def test_an_object_listed_twice_is_copied_once(tmp_path: Path) -> None:
     class Repeating(MadeUpBucket):
         def list_page(self, prefix: str = "", *, token: str = "", is_deep: bool = True) -> ListPage:
