@@ -55,6 +55,8 @@ JSON_SIZE_MAX = 64 * MIB
 # Multipart uploads: each part is a request that costs money, each buffered part is memory.
 UPLOAD_PART_SIZE = 32 * MIB
 UPLOAD_PARTS_IN_FLIGHT_MAX = 3
+# S3's own bound: with parts of this size an object has at most 312 GiB.
+UPLOAD_PARTS_MAX_S3 = 10_000
 
 # Fetching over a network: threads of a process, and content bytes that may wait between fetching
 # and packing. At 20 ms a request, 32 threads fetch 45 MB of small blobs a second; on the processor

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from core.errors import NotFoundError, StoreError
-from core.limits import UPLOAD_PART_SIZE, UPLOAD_PARTS_IN_FLIGHT_MAX
+from core.errors import InputError, NotFoundError, StoreError
+from core.limits import UPLOAD_PART_SIZE, UPLOAD_PARTS_IN_FLIGHT_MAX, UPLOAD_PARTS_MAX_S3
 from core.stores.pacing import Bandwidth, Pacer
 from core.stores.store import ObjectHead
 
@@ -134,6 +134,13 @@ class S3Upload:
         return data
 
     def _send_part(self) -> None:
+        if len(self._futures) >= UPLOAD_PARTS_MAX_S3:
+            limit = UPLOAD_PARTS_MAX_S3 * UPLOAD_PART_SIZE
+            raise InputError(
+                f"{self._target.location} would have more than {limit:,} bytes, the most that can "
+                "be written to S3",
+                hint="Restore it into a folder or into Azure.",
+            )
         if self._pool is None:
             self._pool = ThreadPoolExecutor(UPLOAD_PARTS_IN_FLIGHT_MAX, "upload")
             answer = self._call(

@@ -384,6 +384,10 @@ class Recording(Wrapping):
         self.read_size = 0
         self.written_size = 0
 
+    def __reduce__(self) -> tuple[object, tuple[Store]]:
+        """Begin anew in another process: what was counted stays here."""
+        return (type(self), (self.inner,))
+
     @property
     def counts(self) -> Counter[Kind]:
         """The number of requests of each kind; a delete counts each name."""
