@@ -16,7 +16,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from core.limits import STORE_CONNECT_SECONDS_MAX, STORE_SILENCE_SECONDS_MAX
 
 # What a server raises that has closed a connection while nobody was using it.
-_STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+_STALE = (
+    http.client.RemoteDisconnected,
+    ConnectionResetError,
+    BrokenPipeError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
 # A request that failed, without or within its answer.
 HTTP_ERRORS = (http.client.HTTPException, OSError)
 

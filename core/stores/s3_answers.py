@@ -5,6 +5,7 @@ answer from coming.
 """
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,7 +128,6 @@ def _trouble_of_obstore(error: Exception, text: str) -> str:
 
 def _trouble_of_boto(error: Exception) -> str:
     kinds: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-        ((botocore_exceptions.SSLError,), TLS),
         ((botocore_exceptions.ProxyConnectionError,), PROXY),
         (
             (
@@ -148,9 +148,18 @@ def _trouble_of_boto(error: Exception) -> str:
         ),
         (_CREDENTIAL_ERRORS, CREDENTIALS),
     )
+    if isinstance(error, botocore_exceptions.SSLError):
+        return _trouble_of_tls(error)
     for types, trouble in kinds:
         if isinstance(error, types):
-            text = str(error)
-            is_plain = trouble == TLS and ("WRONG_VERSION" in text or "RECORD_LAYER" in text)
-            return NO_TLS if is_plain else trouble
+            return trouble
     return UNKNOWN
+
+
+def _trouble_of_tls(error: botocore_exceptions.SSLError) -> str:
+    """Tell a peer that is not trusted from a connection that broke, which is an SSLError too."""
+    text, cause = str(error), error.kwargs.get("error")
+    if "WRONG_VERSION" in text or "RECORD_LAYER" in text:
+        return NO_TLS
+    is_refused = isinstance(cause, ssl.SSLCertVerificationError)
+    return TLS if is_refused or "CERTIFICATE_VERIFY_FAILED" in text else SILENCE

@@ -7,12 +7,12 @@ parts, checksums and archives. Both try a request once: trying again is the ``Pa
 import base64
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import botocore.session
 import obstore.store
@@ -38,7 +38,7 @@ from core.limits import (
 )
 from core.stores.address import AMAZON_S3, Address, derive_vendor
 from core.stores.s3_answers import BOTO_ERRORS, answer_of
-from core.stores.s3_errors import CREDENTIALS_HINT, Request, judge
+from core.stores.s3_errors import CREDENTIALS_HINT, Request, judge, unusable_credentials
 from core.stores.settings import StoreSettings
 
 # botocore gives out credentials that live for ten minutes more at least, and obstore asks again
@@ -49,6 +49,10 @@ _ROLE_SESSION = "coldhaul"
 
 # boto3 makes its clients' methods at run time: they have no types.
 Boto = Any
+Result = TypeVar("Result")
+# What ways to credentials fail with beside botocore's own errors: a process that is missing or
+# prints no JSON, a token that has expired already when it is fetched.
+_FETCH_ERRORS = (RuntimeError, OSError, ValueError, KeyError)
 
 
 class _Role(CredentialProvider):  # type: ignore[misc]
@@ -137,9 +141,27 @@ class S3Client:
         found = self._connection
         return found.endpoint if found else self._settings.endpoint or "Amazon S3"
 
+    def fetch_credentials(self, request: Request, fetch: Callable[[], Result]) -> Result:
+        """Return what ``fetch`` gives, a session's credentials or what signs; its errors are ours.
+
+        Of what a foreign process failed with only the kind is told: the text may be a secret.
+        """
+        try:
+            return fetch()
+        except BOTO_ERRORS as error:
+            raise judge(error, request, self.endpoint) from error
+        except _FETCH_ERRORS as error:
+            raise unusable_credentials(error, request) from None
+
+    def _ready(self, request: Request) -> Boto:
+        """Return boto3's client with valid credentials: it would fetch them while it signs."""
+        connection = self.connection
+        self.fetch_credentials(request, connection.credentials.get_frozen_credentials)
+        return connection.boto
+
     def call(self, request: Request, operation: str, **parameters: object) -> dict[str, Any]:
         """Make one request by boto3's name for it; what it raises is translated."""
-        boto = self.connection.boto
+        boto = self._ready(request)
         try:
             return cast("dict[str, Any]", getattr(boto, operation)(**parameters))
         except BOTO_ERRORS as error:
@@ -147,7 +169,7 @@ class S3Client:
 
     def head_object(self, request: Request, key: str) -> Mapping[str, Any]:
         """Look at an object. A refused head says nothing, so ask for a byte to hear the reason."""
-        boto, place = self.connection.boto, {"Bucket": self._address.container, "Key": key}
+        boto, place = self._ready(request), {"Bucket": self._address.container, "Key": key}
         try:
             return cast("dict[str, Any]", boto.head_object(**place, ChecksumMode="ENABLED"))
         except BOTO_ERRORS as error:
@@ -158,7 +180,7 @@ class S3Client:
 
     def read_range(self, request: Request, key: str, offset: int, length: int) -> bytes:
         """Return what there is of these bytes by boto3, which takes any status for an answer."""
-        boto = self.connection.boto
+        boto = self._ready(request)
         try:
             answer = boto.get_object(
                 Bucket=self._address.container,
@@ -174,7 +196,7 @@ class S3Client:
         return data[offset : offset + length] if is_whole else data
 
     def _connect(self) -> Connection:
-        request = self.request("reach", "", "s3:ListBucket")
+        request = self._reaching()
         try:
             session = self._open_session()
             region = self._settings.region or self._find_region(session)
@@ -199,6 +221,9 @@ class S3Client:
                 hint="Write the endpoint as https://host or https://host:port.",
             ) from error
 
+    def _reaching(self) -> Request:
+        return self.request("reach", "", "s3:ListBucket")
+
     def _open_session(self) -> Session:
         """Return a session whose credentials are there and valid now, or say what is wrong."""
         settings = self._settings
@@ -206,7 +231,8 @@ class S3Client:
         session = Session(botocore_session=core, region_name=settings.region or None)
         if settings.role_arn:
             session = self._assume_role(session)
-        self._need_credentials(session).get_frozen_credentials()
+        found = self._need_credentials(session)
+        self.fetch_credentials(self._reaching(), found.get_frozen_credentials)
         return session
 
     def _new_session(self) -> botocore.session.Session:
@@ -215,7 +241,9 @@ class S3Client:
         return core
 
     def _need_credentials(self, session: Session) -> Credentials:
-        found: Credentials | None = session.get_credentials()
+        found: Credentials | None = self.fetch_credentials(
+            self._reaching(), session.get_credentials
+        )
         if found is None:
             raise StoreError(
                 f"there are no credentials for {self._address.url}", hint=CREDENTIALS_HINT
@@ -251,8 +279,11 @@ class S3Client:
             answer = boto.head_bucket(Bucket=self._address.container)
         except ClientError as error:
             answer = error.response
-        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        return str(headers.get("x-amz-bucket-region") or default)
+            status = answer_of(error).status
+            if not _region_of(answer) and (status == 429 or status >= 500):
+                # Nothing was said of the region; a guess would be wrong for the whole session.
+                raise
+        return _region_of(answer) or default
 
     def _open_boto(self, session: Session, region: str) -> Boto:
         boto = session.client(
@@ -329,6 +360,11 @@ class S3Client:
         if self._settings.ca_bundle:
             options["root_certificate"] = _read_bundle(self._settings.ca_bundle)
         return options
+
+
+def _region_of(answer: Mapping[str, Any]) -> str:
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(headers.get("x-amz-bucket-region", ""))
 
 
 @cache

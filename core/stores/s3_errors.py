@@ -198,6 +198,11 @@ def short(location: str, size: int, offset: int, length: int) -> IntegrityError:
     )
 
 
+def unusable_credentials(error: Exception, request: Request) -> StoreError:
+    """Return the error for credentials that could not be fetched."""
+    return _bad_credentials(request, f"there are no usable credentials ({_kind(error)})")
+
+
 def _bad_credentials(request: Request, reason: str) -> StoreError:
     return StoreError(f"cannot {request.doing} {request.location}: {reason}", hint=CREDENTIALS_HINT)
 
@@ -295,7 +300,7 @@ def _judge_trouble(
             reaction=Reaction.REFRESH,
         )
     if trouble == CREDENTIALS:
-        return _bad_credentials(request, f"there are no usable credentials ({_kind(error)})")
+        return unusable_credentials(error, request)
     return StoreError(f"{cannot}: {_kind(error)}")
 
 

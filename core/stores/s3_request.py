@@ -16,7 +16,7 @@ from core.errors import StoreError
 from core.limits import ERROR_DOCUMENT_SIZE_MAX
 from core.stores.address import Address
 from core.stores.http_pool import HTTP_ERRORS, ConnectError, HttpPool, Reply
-from core.stores.s3_answers import BOTO_ERRORS, Answer
+from core.stores.s3_answers import Answer
 from core.stores.s3_client import Connection, S3Client
 from core.stores.s3_documents import parse_error
 from core.stores.s3_errors import Request, judge, judge_answer
@@ -63,10 +63,9 @@ class S3Requests:
         route = self._route()
         path = route.path + quote_path(key)
         query = quote_query(parameters) if parameters else ""
-        try:
-            credentials = route.connection.credentials.get_frozen_credentials()
-        except BOTO_ERRORS as error:
-            raise judge(error, request, route.connection.endpoint) from error
+        credentials = self._client.fetch_credentials(
+            request, route.connection.credentials.get_frozen_credentials
+        )
         signed = route.signer.sign(method, path, query, headers or {}, credentials)
         try:
             reply = route.pool.request(

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,6 +82,28 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew() -> None:
     with serving(OK, None, OK) as server:
         pool = HttpPool(server.url)
         assert get(pool) == get(pool) == b"hi"
+        assert server.connections == 2
+
+
+class _Broken:
+    """A socket whose peer has ended TLS, as the next write finds out."""
+
+    def __init__(self, connection: socket.socket, failure: OSError) -> None:
+        self.close = connection.close
+        self.failure = failure
+
+    def sendall(self, _: bytes) -> None:
+        raise self.failure
+
+
+@pytest.mark.parametrize("failure", [ssl.SSLEOFError(8, "EOF"), ssl.SSLZeroReturnError(6, "end")])
+def test_tls_that_was_ended_meanwhile_is_begun_anew(failure: OSError) -> None:
+    with serving(OK, OK) as server:
+        pool = HttpPool(server.url)
+        get(pool)
+        (idle,) = pool._idle
+        idle.sock = _Broken(idle.sock, failure)
+        assert get(pool) == b"hi"
         assert server.connections == 2
 
 
