@@ -26,6 +26,7 @@ from core.stores.azure_upload import (
     Target,
     describe,
     discard_blocks,
+    is_discarded,
     parse_block_id,
 )
 from core.stores.pacing import Pacer, share_bandwidth
@@ -167,6 +168,7 @@ class AzureStore:
         """Yield the uploads below the root that were begun and neither completed nor aborted.
 
         Azure keeps the blocks of an aborted one for a week as well: they are told like the others.
+        So is the empty object of a ``discard`` that was cut short.
         """
         for blob in self._blobs("", include="uncommittedblobs"):
             if not blob.size:
@@ -271,14 +273,21 @@ class AzureStore:
         return parse_page(self._client.list_xml(request, parameters), request.location)
 
     def _find_blocks(self, blob: ListedBlob) -> Sequence[UnfinishedUpload]:
-        """Return the upload whose blocks an empty blob has; without any, it is just empty."""
+        """Return the upload whose blocks an empty blob has; without any, it is just empty.
+
+        Or it is what was left when its blocks were discarded.
+        """
+        client = self._client.blob(self._root + blob.name)
         try:
-            _, blocks = self._client.blob(self._root + blob.name).get_block_list("uncommitted")
+            _, blocks = client.get_block_list("uncommitted")
+            is_left = not blocks and is_discarded(client.get_blob_properties())
         except AzureError as error:
             failure = judge(error, self._client.request("look at the blocks of", blob.name))
             if isinstance(failure, NotFoundError):
                 return ()
             raise failure from None
+        if is_left:
+            return [UnfinishedUpload(name=blob.name, token="", started=blob.modified)]
         if not blocks:
             return ()
         begun = parse_block_id(blocks[0].id or "")

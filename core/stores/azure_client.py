@@ -93,6 +93,7 @@ class AzureClient:
         self._settings = settings
         self._endpoint, self._account = parse_endpoint(address.url, settings.endpoint)
         self._connecting = threading.Lock()
+        self._used = threading.local()
         self._connection: Connection | None = None
 
     @property
@@ -104,17 +105,22 @@ class AzureClient:
     def connection(self) -> Connection:
         """The connection, made if there is none."""
         found = self._connection
-        if found is not None:
-            return found
-        with self._connecting:
-            if self._connection is None:
-                self._connection = self._connect()
-            return self._connection
+        if found is None:
+            with self._connecting:
+                found = self._connection or self._connect()
+                self._connection = found
+        self._used.connection = found
+        return found
 
     def refresh(self) -> None:
-        """Forget the connection and its credentials: the next request fetches them anew."""
-        self._connection = None
-        _identity.cache_clear()
+        """Forget the connection that this thread used last: the next has credentials fetched anew.
+
+        Of many threads whose requests failed together only the first makes a new one necessary.
+        """
+        with self._connecting:
+            if self._connection is getattr(self._used, "connection", None):
+                self._connection = None
+                _identity.cache_clear()
 
     def request(self, doing: str, name: str, role: str = READER) -> Request:
         """Describe a request for messages; ``name`` is below the prefix, empty for all of it."""

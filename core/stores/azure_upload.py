@@ -257,6 +257,7 @@ class AzureUpload:
 
 
 _CREATE_ONLY: Mapping[str, Any] = {"match_condition": MatchConditions.IfMissing}
+_DISCARDED: Mapping[str, str] = {"coldhauldiscard": "1"}
 
 
 def describe(name: str, found: BlobProperties) -> ObjectHead:
@@ -294,13 +295,31 @@ def parse_block_id(text: str) -> tuple[str, datetime] | None:
 def discard_blocks(blob: BlobClient, request: Request) -> None:
     """Throw away the blocks of a name that nothing was ever committed to.
 
-    The only way there is: committing none of them makes an empty blob, which is deleted. A blob
-    that exists is left alone.
+    The only way there is: committing none of them makes an empty blob, which is deleted. It bears
+    a mark: one whose making was not answered is told from any other blob, which is left alone.
     """
     try:
-        answer = blob.commit_block_list([], **_CREATE_ONLY)
-        blob.delete_blob(etag=str(answer["etag"]), match_condition=MatchConditions.IfNotModified)
+        etag = _commit_nothing(blob, request)
+        blob.delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
     except AzureError as error:
         failure = judge(error, request)
         if not isinstance(failure, ConflictError | NotFoundError):
             raise failure from None
+
+
+def _commit_nothing(blob: BlobClient, request: Request) -> str:
+    """Return the ETag of the marked empty blob, made now or by a try that was cut short."""
+    try:
+        answer = blob.commit_block_list([], metadata=dict(_DISCARDED), **_CREATE_ONLY)
+        return str(answer["etag"])
+    except AzureError as error:
+        if isinstance(judge(error, request), ConflictError):
+            found = blob.get_blob_properties()
+            if is_discarded(found):
+                return str(found.etag)
+        raise
+
+
+def is_discarded(found: BlobProperties) -> bool:
+    """Say whether a blob is the empty one that discarding makes and deletes at once."""
+    return not found.size and _DISCARDED.items() <= (found.metadata or {}).items()

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.errors import StoreError
+from core.stores.address import parse_address
 from core.stores.azure import AzureStore
 from core.stores.azure_bucket import AzureBucket
+from core.stores.azure_client import AzureClient, Connection
 from core.stores.settings import StoreSettings
 from tests.emulators.services import AzureService, KeyReference
 
@@ -119,6 +121,36 @@ def test_threads_keep_their_connections(azurite: AzureService) -> None:
                 heads = list(pool.map(lambda _: store.head("a"), range(24)))
                 assert {head.size for head in heads} == {7}
     assert len(peers) <= 24
+
+
+def test_all_threads_share_a_connection_and_make_one_new_one(azure_key: KeyReference) -> None:
+    settings = StoreSettings(endpoint="https://account.invalid", account_key=azure_key)
+    client = AzureClient(parse_address("az://vault"), settings)
+    barrier = threading.Barrier(8)
+
+    def use(_: int) -> tuple[Connection, Connection]:
+        before = client.connection
+        barrier.wait()
+        client.refresh()
+        return before, client.connection
+
+    with ThreadPoolExecutor(8) as pool:
+        pairs = list(pool.map(use, range(8)))
+    assert len({id(before) for before, _ in pairs}) == 1
+    assert len({id(after) for _, after in pairs}) == 1
+    assert pairs[0][0] is not pairs[0][1]
+
+
+def test_a_thread_that_failed_late_drops_no_newer_connection(azure_key: KeyReference) -> None:
+    settings = StoreSettings(endpoint="https://account.invalid", account_key=azure_key)
+    client = AzureClient(parse_address("az://vault"), settings)
+    old = client.connection
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: client.connection).result() is old
+        client.refresh()
+        new = client.connection
+        pool.submit(client.refresh).result()
+    assert client.connection is new is not old
 
 
 def test_names_reach_no_log(azurite: AzureService, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ from core.stores.address import parse_address
 from core.stores.azure import AzureStore
 from core.stores.azure_upload import block_id, new_token, parse_block_id
 from core.stores.store import UnfinishedUpload
-from tests.emulators.faults import CUT_BODY, RESET_AFTER, RESET_BEFORE, Rule
+from tests.emulators.faults import CUT_BODY, RESET_AFTER, RESET_BEFORE, Refusal, Rule
 from tests.emulators.services import AzureService
 
 MIB = 1 << 20
@@ -105,6 +105,39 @@ def test_discarding_touches_no_object(azurite: AzureService) -> None:
     store.put("a", b"content")
     store.discard(UnfinishedUpload(name="a", token="", started=datetime.now(UTC)))
     assert store.get("a") == b"content"
+
+
+REFUSED = Refusal(name="AuthorizationPermissionMismatch", status=403)
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_finished"),
+    [
+        (Rule(fault=RESET_AFTER, operations=frozenset({"PutBlockList"}), count=1), True),
+        (Rule(fault=REFUSED, operations=frozenset({"DeleteBlob"}), count=1), False),
+    ],
+)
+def test_discarding_that_is_cut_short_leaves_nothing_for_good(
+    azurite: AzureService, rule: Rule, is_finished: bool
+) -> None:
+    url = azurite.new_url()
+    theirs = AzureStore(url, azurite.settings)
+    theirs.put("void", b"")
+    upload(theirs, "given-up", 2 * MIB, end=False)
+    with azurite.fault_proxy(rule) as proxy:
+        store = AzureStore(url, azurite.behind(proxy.endpoint).settings)
+        (found,) = store.unfinished()
+        if is_finished:
+            store.discard(found)
+        else:
+            with pytest.raises(StoreError, match="the role"):
+                store.discard(found)
+            assert [head.name for head in store.list()] == ["given-up", "void"]
+            (left,) = store.unfinished()
+            assert (left.name, left.size) == ("given-up", 0)
+            store.discard(left)
+    assert [head.name for head in theirs.list()] == ["void"]
+    assert list(theirs.unfinished()) == []
 
 
 def test_blocks_of_two_uploads_of_a_name_never_mix(azurite: AzureService) -> None:
