@@ -23,7 +23,8 @@ def send_mail(name: str, table: NotifyTable, document: dict[str, object]) -> Non
     for attempt in range(limits.NOTICE_TRIES_MAX):
         try:
             _deliver(table, message, login)
-        except (smtplib.SMTPException, OSError) as error:
+        # A name or password that the protocol cannot carry is a UnicodeError.
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
             if attempt + 1 == limits.NOTICE_TRIES_MAX or not _may_pass(error):
                 raise StoreError(
                     f"the mail server of notify.{name} does not take the notice: {_kind(error)}",
@@ -63,7 +64,7 @@ def _may_pass(error: Exception) -> bool:
         return 400 <= error.smtp_code < 500
     if isinstance(error, ssl.SSLError | smtplib.SMTPNotSupportedError):
         return False
-    return not isinstance(error, smtplib.SMTPRecipientsRefused)
+    return not isinstance(error, smtplib.SMTPRecipientsRefused | UnicodeError)
 
 
 def _kind(error: Exception) -> str:

@@ -135,6 +135,10 @@ class Notifier:
             send(name, table, notice.document())
         except ColdhaulError as error:
             self._lose(name, notice, error.message)
+        # The thread's entry point: no notice may end it, or nobody is told anything again.
+        except Exception as bug:  # noqa: BLE001
+            # Its text may repeat a secret.
+            self._lose(name, notice, f"this is a bug in coldhaul: {type(bug).__name__}")
         else:
             self._metrics.notices.labels(name, "sent").inc()
 

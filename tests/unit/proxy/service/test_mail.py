@@ -1,5 +1,6 @@
 """A notice by e-mail to a real mail server, encrypted or not."""
 
+import time
 from email.message import Message
 from pathlib import Path
 
@@ -121,3 +122,19 @@ def test_what_may_pass_is_tried_again_and_what_lasts_is_not() -> None:
             send_mail("ops", table(receiver.port), NOTICE)
         assert receiver.attempts == 1
         assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_a_password_that_the_protocol_cannot_carry_is_a_lasting_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, trusted = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    monkeypatch.setenv("MAIL_PASSWORD", "h\u00fcnter2")
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    with mail_receiver(tls=context, password=b"other") as receiver:
+        with pytest.raises(StoreError, match="UnicodeEncodeError") as caught:
+            send_mail("ops", table(receiver.port, "tls", login=True), NOTICE)
+        assert (receiver.messages, waits) == ([], [])
+    assert "nter2" not in caught.value.message

@@ -3,6 +3,8 @@
 import io
 import json
 import time
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +19,7 @@ from proxy.service.event_log import EventLog
 from proxy.service.metrics import Metrics
 from proxy.service.notices import Notice, Notifier, error_notice, outcome_notice
 from proxy.service_tables import NotifyTable
-from tests.support.receivers import web_receiver
+from tests.support.receivers import mail_receiver, web_receiver
 
 NOTICE = Notice(proxy="hq", job="nightly", time="now", status="Failed", reasons=("why",))
 
@@ -109,3 +111,21 @@ def test_the_end_of_the_service_waits_for_nobody_long(monkeypatch: pytest.Monkey
         fates = [metrics.notices.labels("ops", fate)._value.get() for fate in ("sent", "lost")]
     assert sum(fates) == 50
     assert fates[1] > 0
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_in_a_sender_loses_one_notice_and_no_other() -> None:
+    with mail_receiver() as mail, web_receiver(200) as web:
+        values = {"kind": "mail", "host": "127.0.0.1", "port": mail.port, "security": "none"}
+        letter = NotifyTable.model_validate({**values, "from": "a@example.com", "to": ["b@c.org"]})
+        notices, stream, metrics = notifier()
+        # What no notice has: the letter's text is written of a tuple.
+        odd = replace(NOTICE, reasons=cast(Any, ["hunter2"]), is_urgent=True)
+        notices.tell({"post": letter}, odd)
+        notices.tell({"ops": hook(web.url, "Failed")}, NOTICE)
+        notices.close()
+    event = json.loads(stream.getvalue())
+    assert (event["event"], event["notify"]) == ("notice lost", "post")
+    assert event["message"].endswith("AssertionError")
+    assert metrics.notices.labels("post", "lost")._value.get() == 1
+    assert [each["status"] for each in web.received] == ["Failed"]
