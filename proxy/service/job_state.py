@@ -34,7 +34,8 @@ class JobState:
 
     ``look_at`` is a moment of the steady clock, ``run_at`` one of the calendar: at the earlier of
     them the job is looked at. ``skipped`` is a point whose session failed by damage, which is not
-    begun again. A job that is ``HELD`` waits for a human.
+    begun again. A job that is ``HELD`` waits for a human. ``is_error_told`` says that people know
+    of an error since the last time that all was well.
     """
 
     runner: JobRunner
@@ -53,6 +54,7 @@ class JobState:
     is_removed: bool = False
     skipped: PointId | None = None
     failures: int = 0
+    is_error_told: bool = False
     refusals: list[str] = field(default_factory=list)
     session_faults: list[str] = field(default_factory=list)
     waits_for: str = ""
@@ -104,7 +106,7 @@ class JobState:
         if look.decision.step is not Step.WAIT:
             self.decision, self.doing = look.decision, Doing.WAITING
             return
-        self.failures = 0
+        self._take_success()
         self._rest(steady, now, looks_often=self.is_pool or not look.is_enabled)
 
     def take_run(self, run: Run, steady: float, now: datetime) -> None:
@@ -116,7 +118,7 @@ class JobState:
         if outcome is not None and outcome.status is SessionStatus.FAILED:
             self._take_failure(outcome, steady)
             return
-        self.failures = 0
+        self._take_success()
         is_over = outcome is not None and outcome.status is not SessionStatus.STOPPED
         if is_over:
             self.skipped, self.session_faults = None, []
@@ -135,7 +137,6 @@ class JobState:
 
     def take_error(self, error: ColdhaulError, steady: float) -> bool:
         """Take an error of a look or a run; say whether people are to be told of it."""
-        is_first = self.failures == 0
         self.session, self.decision = None, None
         self.runner.forget()
         self.waits_for = error.message
@@ -144,6 +145,7 @@ class JobState:
             self._retry(steady)
             return False
         self.refusals = [error.message, *error.problems]
+        is_first, self.is_error_told = not self.is_error_told, True
         if isinstance(error, IntegrityError):
             self.hold()
             return True
@@ -158,6 +160,9 @@ class JobState:
         self.refusals = [*self.refusals, *problems]
         self.refusals.append("the job is held until the configuration is read again (SIGHUP)")
         self.doing = Doing.HELD
+
+    def _take_success(self) -> None:
+        self.failures, self.is_error_told = 0, False
 
     def _retry(self, steady: float) -> None:
         delay = min(self.look_seconds * 2.0 ** min(self.failures, 20), limits.RETRY_SECONDS_MAX)

@@ -246,8 +246,18 @@ class Service:
         what = f"this is a bug in coldhaul: {type(error).__name__}; please report it with {place}"
         self._log.error("bug", job=state.name, session=state.session, message=what)
         self._metrics.errors.labels(state.name, "bug").inc()
+        notice = Notice(
+            proxy=self._shown_name(),
+            job=state.name,
+            time=self._clock().isoformat(),
+            status=ERROR,
+            reasons=(what,),
+            session=state.session or "",
+            is_urgent=True,
+        )
         state.session = None
         state.hold(what)
+        self._send(state, notice)
 
     def _shown_name(self) -> str:
         return self._proxy.name or self._proxy.pool or ""

@@ -203,3 +203,15 @@ def test_the_lag_is_nothing_while_it_runs() -> None:
     assert state.lag_seconds(NOW) == 2 * 3600
     state.doing = Doing.RUNNING
     assert state.lag_seconds(NOW) == 0
+
+
+def test_an_error_after_what_is_not_ready_is_told_once() -> None:
+    state = job()
+    assert not state.take_error(NotReadyError("stopped by order"), 0.0)
+    assert state.take_error(StoreError("away"), 100.0)
+    assert not state.take_error(NotReadyError("stopped by order"), 200.0)
+    assert not state.take_error(InputError("wrong"), 300.0)
+    state.take_look(look(WAIT), 400.0, NOW)
+    assert state.take_error(StoreError("away"), 500.0)
+    state.take_run(ended(SessionStatus.SUCCESS), 600.0, NOW)
+    assert state.take_error(StoreError("away"), 700.0)

@@ -22,6 +22,7 @@ from proxy.service.signals import Orders
 from proxy.service_tables import ProxyTable
 from tests.cli.place import Place
 from tests.cli.service import declare_proxy
+from tests.support.receivers import web_receiver
 
 THIRD = """
 [repositories.third]
@@ -149,15 +150,22 @@ def test_a_bug_in_one_job_holds_it_and_no_other(
         tell(self, name, why, session)
 
     monkeypatch.setattr(Service, "_tell_session", fail)
-    with running(ready) as service:
-        service.wait(lambda: service.events("bug") and service.events("session ended"))
-        assert service.job("nightly")["doing"] == "held"
-        assert service.service.health()["is_healthy"] is False
-        assert [each["job"] for each in service.events("session ended")] == ["other"]
+    with web_receiver(200) as receiver:
+        ready.edit('"immediate"', '"immediate"\nnotify = ["ops"]')
+        notify = f'\n[notify.ops]\nkind = "webhook"\nurl = "{receiver.url}"\non = ["Failed"]\n'
+        ready.config.write_text(ready.config.read_text() + notify)
+        with running(ready) as service:
+            service.wait(lambda: service.events("bug") and service.events("session ended"))
+            assert service.job("nightly")["doing"] == "held"
+            assert service.service.health()["is_healthy"] is False
+            assert [each["job"] for each in service.events("session ended")] == ["other"]
     (bug,) = service.events("bug")
     report = Path(bug["message"].rpartition(" ")[2])
     assert "AssertionError: made up" in report.read_text()
     report.unlink()
+    (notice,) = receiver.received
+    assert (notice["job"], notice["status"]) == ("nightly", "Error")
+    assert notice["reasons"] == [bug["message"]]
 
 
 def test_jobs_come_and_go_with_the_configuration(ready: Place) -> None:
