@@ -67,12 +67,12 @@ class Metrics:
         )
 
     def watch_job(self, job: str, lag_seconds: Callable[[], float]) -> None:
-        """Show a job from now on, with nothing counted yet."""
+        """Show a job from now on; what is shown of it already goes on."""
         for status in (SessionStatus.SUCCESS, SessionStatus.WARNING, SessionStatus.FAILED):
             self.sessions.labels(job, status.value)
         for counter in (self.content, self.stored, self.packs):
             counter.labels(job)
-        self.running.labels(job).set(0)
+        self.running.labels(job)
         self.lag.labels(job).set_function(lag_seconds)
 
     def forget_job(self, job: str) -> None:

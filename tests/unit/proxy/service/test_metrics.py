@@ -45,3 +45,13 @@ def test_a_job_that_is_gone_is_shown_no_longer() -> None:
     metrics.forget_job("nightly")
     assert ("coldhaul_lag_seconds", "nightly") not in values(metrics)
     metrics.forget_job("nightly")
+
+
+def test_a_job_that_runs_is_shown_to_run_after_a_reload() -> None:
+    metrics = Metrics()
+    metrics.watch_job("nightly", lambda: 7.0)
+    metrics.running.labels("nightly").set(1)
+    metrics.watch_job("nightly", lambda: 8.0)
+    shown = values(metrics)
+    assert shown["coldhaul_running", "nightly"] == 1
+    assert shown["coldhaul_lag_seconds", "nightly"] == 8
