@@ -6,10 +6,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core import limits
+from proxy.listening import ListenPlace
+from proxy.service.web import serving
 from tests.architecture.tree import ROOT
 from tests.cli.place import Place
 
@@ -68,6 +73,9 @@ def test_the_unit_stops_as_the_service_wants_to_be_stopped() -> None:
     assert service["SuccessExitStatus"].split() == ["143", "130"]
     assert service["ExecReload"].startswith("/bin/kill -HUP ")
     assert service["Restart"] == "on-failure"
+    patience = int(service["TimeoutStopSec"])
+    assert patience > limits.STORE_TRYING_SECONDS_MAX + limits.STORE_SILENCE_SECONDS_MAX
+    assert f"--stop-timeout {patience} " in CONTAINER.read_text()
 
 
 def test_systemd_understands_the_unit_where_there_is_one(tmp_path: Path) -> None:
@@ -102,9 +110,27 @@ def test_the_container_runs_a_command_that_exists_as_nobody(tmp_path: Path) -> N
 
 def test_the_container_asks_for_health_where_it_is_served() -> None:
     found = dict(instructions())
-    assert f":{found['EXPOSE']}/health" in found["HEALTHCHECK"]
-    program = json.loads(found["HEALTHCHECK"].partition("CMD ")[2])[2]
-    compile(program, "HEALTHCHECK", "exec")
+    assert f"127.0.0.1:{found['EXPOSE']}'" in found["HEALTHCHECK"]
+    assert "'/health'" in found["HEALTHCHECK"]
+
+
+def is_alive(port: int) -> bool:
+    """Say what the container's check says of the service at this port."""
+    found = dict(instructions())
+    python, *words = json.loads(found["HEALTHCHECK"].partition("CMD ")[2])
+    assert python == "python"
+    asked = [word.replace(f":{found['EXPOSE']}", f":{port}") for word in words]
+    outcome = subprocess.run([sys.executable, *asked], capture_output=True, check=False)
+    return outcome.returncode == 0
+
+
+def test_what_a_human_has_to_mend_restarts_no_container() -> None:
+    anywhere = ListenPlace(address="127.0.0.1", port=0)
+    for is_healthy in (True, False):
+        health = partial(dict[str, Any], is_healthy=is_healthy)
+        with serving(anywhere, health, lambda: b"") as place:
+            assert is_alive(place.port)
+    assert not is_alive(place.port)
 
 
 @pytest.fixture
