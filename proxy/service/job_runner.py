@@ -122,6 +122,11 @@ class JobRunner:
         job = self._open()
         if order.stop():
             return Run(began=began, outcome=None, why="its time is over", is_counted=False)
+        if self._is_pool and decision.step is Step.RESUME:
+            # It may have waited for other runs, and the session's owner have come back meanwhile.
+            again = self.look(NEVER).decision
+            if (again.step, again.claim) != (decision.step, decision.claim):
+                return Run(began=began, outcome=None, why=again.why, is_counted=False)
         session = self._session(job, decision, order)
         if isinstance(session, str):
             return Run(began=began, outcome=None, why=session)

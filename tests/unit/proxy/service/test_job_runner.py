@@ -124,6 +124,20 @@ def test_a_member_of_a_pool_leaves_a_claim_to_its_owner_until_it_has_seen_it_idl
     assert run.outcome.status is SessionStatus.SUCCESS
 
 
+def test_a_member_of_a_pool_looks_again_before_it_joins(ready: Place) -> None:
+    claimer, member = runner_of(ready), runner_of(ready, is_pool=True)
+    claimer.run(BEGIN, order(stop=_stop_later()), lambda _: None)
+    look = member.look(NEVER)
+    assert look.decision.step is Step.RESUME
+    # While the member's run waits for others, the session comes to its end.
+    ended = claimer.run(claimer.look(NEVER).decision, order(), lambda _: None)
+    assert ended.outcome is not None
+    assert ended.outcome.status is SessionStatus.SUCCESS
+    told = list[SessionId]()
+    run = member.run(look.decision, order(), told.append)
+    assert (run.outcome, run.is_counted, told) == (None, False, [])
+
+
 def test_errors_are_those_of_the_world(ready: Place) -> None:
     runner = runner_of(ready)
     runner.look(NEVER)
