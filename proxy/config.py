@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.errors import InputError, NotFoundError
+from proxy.appliance_rules import check_appliances
 from proxy.fields import parse_name
 from proxy.problems import Location, describe_problems, key_path
 from proxy.rules import check_jobs, check_repositories
@@ -100,6 +101,7 @@ def _check_together(raw: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     }
     yield from check_shapes(raw["repositories"])
     yield from check_stores(repositories, stores, written)
+    yield from check_appliances(repositories, stores, written)
     yield from check_repositories(repositories, stores)
     yield from check_jobs(values["jobs"], repositories, stores)
     yield from check_notices(raw["notify"], raw["jobs"])

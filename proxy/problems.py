@@ -25,8 +25,12 @@ _MISSING = {
     "source": "name the repository to copy from",
     "target": "name the repository to copy to",
     "kind": 'write kind = "webhook" or kind = "mail"',
+    "stack": 'name the stack that was deployed, as in stack = "coldhaul-vault"',
+    "region": 'say where the stack is, as in region = "eu-central-1"',
     "schedule": 'say when to run, as in schedule = "daily 22:00"',
 }
+# Where a key of the same name is another thing.
+_MISSING_IN = {"appliance.kind": 'write kind = "aws"'}
 _WRONG_TYPE = {
     "string_type": ("it has to be text", "put it in quotes"),
     "bool_type": ("it has to be true or false", "write one of them without quotes"),
@@ -35,8 +39,6 @@ _WRONG_TYPE = {
     "dict_type": ("it has to be a table", "begin it with a line as in [{path}]"),
     "model_type": ("it has to be a table", "begin it with a line as in [{path}]"),
 }
-# Keys that the design has and this release does not.
-_LATER = ("appliance",)
 
 
 def key_path(location: Location) -> str:
@@ -81,7 +83,8 @@ def _describe(model: type[BaseModel], detail: Mapping[str, Any], where: Location
     location = (*where, *inner)
     kind, last = detail["type"], str(inner[-1]) if inner else ""
     if kind == "missing":
-        return f"{key_path(location)}: it is missing; {_MISSING[last]}"
+        hint = _MISSING_IN.get(key_path(location[-2:])) or _MISSING[last]
+        return f"{key_path(location)}: it is missing; {hint}"
     if kind == "extra_forbidden":
         return _describe_unknown(model, inner, location, detail["input"])
     if kind == OUR_ERROR:
@@ -94,8 +97,6 @@ def _describe_unknown(
     model: type[BaseModel], inner: Location, location: Location, value: object
 ) -> str:
     key = str(inner[-1])
-    if key in _LATER:
-        return problem(location, value, "this key comes with a later release", "remove it for now")
     known = _known_keys(model, inner[:-1])
     return problem(location, value, "no such key is known here", suggest(key, known))
 

@@ -13,6 +13,7 @@ _FORBIDDEN_IN_BUCKETS = {
     "encryption": "what is in a bucket is read as it stands, and only a repository has keys",
     "retention": "nothing is ever deleted from a bucket",
     "metadata_class": "nothing is ever written to a bucket",
+    "appliance": "an appliance is that of the repository that a bucket is copied to",
 }
 
 

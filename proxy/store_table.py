@@ -43,6 +43,13 @@ def _parse_path(text: str) -> str:
     return os.path.normpath("/" + text.lstrip("/"))
 
 
+def parse_region(text: str) -> str:
+    """Check the name of a region of Amazon's."""
+    if not _REGION.fullmatch(text):
+        raise InputError("it is not a region", hint="write it as in 'eu-central-1'")
+    return text
+
+
 class StoreTable(Table):
     """An account: an endpoint, and where the credentials for it come from; never what they are.
 
@@ -50,7 +57,7 @@ class StoreTable(Table):
     """
 
     endpoint: Annotated[str, parsed(parse_endpoint)] = ""
-    region: Annotated[str, _matching(_REGION, "a region", "write it as in 'eu-central-1'")] = ""
+    region: Annotated[str, parsed(parse_region)] = ""
     profile: Annotated[
         str,
         _matching(_PROFILE, "the name of a profile", "write one of those in ~/.aws/config"),

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from core.errors import InputError
 from core.model import RetentionType
+from proxy.appliance_table import ApplianceTable
 from proxy.fields import OUR_ERROR, Name, Table, one_of, parse_name, parsed, parsed_each
 from proxy.location import parse_url
 from proxy.retention import Retention, parse_retention
@@ -81,6 +82,7 @@ class RepositoryTable(Table):
     retention_type: Annotated[RetentionType, parsed(_parse_retention_type)]
     retention: Annotated[Retention, parsed(parse_retention)] | None = None
     encryption: EncryptionTable | None = None
+    appliance: ApplianceTable | None = None
 
     @property
     def is_bucket(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from core.stores.classes import CLASSES, StorageClass, Use
 from proxy import cli, exits
+from proxy.appliance_table import ApplianceTable
 from proxy.fields import Table
 from proxy.store_table import StoreTable
 from proxy.tables import JobTable, RepositoryTable
@@ -51,7 +52,7 @@ def test_every_exit_code_is_explained(code: int) -> None:
     assert re.search(rf"^\| (\d+, )*{code}(, \d+)* \|", DOCUMENT, re.MULTILINE)
 
 
-@pytest.mark.parametrize("table", [StoreTable, RepositoryTable, JobTable])
+@pytest.mark.parametrize("table", [StoreTable, RepositoryTable, ApplianceTable, JobTable])
 def test_every_key_of_the_configuration_is_described(table: type[Table]) -> None:
     assert table.model_fields.keys() <= WORDS
 
