@@ -55,8 +55,17 @@ JSON_SIZE_MAX = 64 * MIB
 # Multipart uploads: each part is a request that costs money, each buffered part is memory.
 UPLOAD_PART_SIZE = 32 * MIB
 UPLOAD_PARTS_IN_FLIGHT_MAX = 3
-# S3's own bound: with parts of this size an object has at most 312 GiB.
+# What an upload holds: the parts under way and the one that is filled. Only a very large object of
+# somebody else's needs larger parts, so as to have no more of them than its vendor takes. Of these
+# fewer are under way; those that would not fit twice wait on disk, two of them at a time.
+UPLOAD_MEMORY_SIZE = (UPLOAD_PARTS_IN_FLIGHT_MAX + 1) * UPLOAD_PART_SIZE
+UPLOAD_PART_IN_MEMORY_MAX = UPLOAD_MEMORY_SIZE // 2
+# The vendors' own bounds. S3: 48.8 TiB an object; memory is enough up to 625 GiB. Azure: 190.7 TiB,
+# and memory is enough up to 3 TiB.
 UPLOAD_PARTS_MAX_S3 = 10_000
+UPLOAD_PART_SIZE_MAX_S3 = 5 * GIB
+UPLOAD_PARTS_MAX_AZURE = 50_000
+UPLOAD_PART_SIZE_MAX_AZURE = 4_000 * MIB
 
 # Fetching over a network: threads of a process, and content bytes that may wait between fetching
 # and packing. At 20 ms a request, 32 threads fetch 45 MB of small blobs a second; on the processor
@@ -94,8 +103,8 @@ SKIPPED_SIZE_MAX = 16 * MIB
 RESTORE_THREADS = 4
 RESTORE_FAILED_LISTED_MAX = 100_000
 
-# Objects of several blobs are put back so many at a time: each may hold UPLOAD_PARTS_IN_FLIGHT_MAX
-# parts and two blobs. Smaller ones wait for the store most of their time.
+# Objects of several blobs are put back so many at a time: each may hold UPLOAD_MEMORY_SIZE of parts
+# and two blobs. Smaller ones wait for the store most of their time.
 RESTORE_LONG_OBJECTS = 3
 RESTORE_OBJECT_THREADS = 16
 # Without overwriting, what is in the way is looked for in so many pages of a destination's listing;

@@ -41,7 +41,9 @@ class BucketLanding:
     def begin_object(self, target: Target) -> Iterator[Upload]:
         """Begin an object; it is complete after the block, or nothing of it is there."""
         properties = read_properties(target.metadata)
-        upload = self._bucket.write(key_of(target.path), properties, overwrite=self._overwrite)
+        upload = self._bucket.write(
+            key_of(target.path), properties, size=target.size, overwrite=self._overwrite
+        )
         try:
             yield upload
             with self._judged():

@@ -157,6 +157,7 @@ class AzureStore:
                 name=name,
                 request=self._client.request("create", name, CONTRIBUTOR),
                 blob=partial(self._client.blob, self._root + name),
+                location=f"{self.url}/{name}",
                 head=lambda: describe(name, self._look(name)),
                 pacer=self._pacer,
                 bandwidth=self._writing,

@@ -146,8 +146,8 @@ class AzureBucket:
 
     # --- Writing -----------------------------------------------------------------------------
 
-    def write(self, key: str, properties: Properties, *, overwrite: bool) -> AzureUpload:
-        """Begin an object with these properties.
+    def write(self, key: str, properties: Properties, *, size: int, overwrite: bool) -> AzureUpload:
+        """Begin an object of ``size`` bytes with these properties.
 
         Without ``overwrite``, ``complete`` raises ``ConflictError`` if the name exists.
         """
@@ -159,6 +159,7 @@ class AzureBucket:
                 name=key,
                 request=self._client.request("write", key, role),
                 blob=partial(self._client.blob, name),
+                location=self._location(key),
                 head=lambda: describe(key, self._look(key)),
                 pacer=self._pacer,
                 bandwidth=self._writing,
@@ -166,6 +167,7 @@ class AzureBucket:
                 properties=properties,
                 metadata=encode_metadata(properties.metadata),
                 overwrite=overwrite,
+                size=size,
             )
         )
 

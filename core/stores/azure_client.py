@@ -26,7 +26,7 @@ from core.limits import (
     STORE_CONCURRENCY_MAX,
     STORE_CONNECT_SECONDS_MAX,
     STORE_SILENCE_SECONDS_MAX,
-    UPLOAD_PART_SIZE,
+    UPLOAD_PART_IN_MEMORY_MAX,
 )
 from core.stores.address import Address
 from core.stores.azure_answers import Answer
@@ -192,7 +192,7 @@ class AzureClient:
             "retry_total": 0,
             "transport": self._open_transport(),
             # What ends before the first block is full goes as one request.
-            "max_single_put_size": UPLOAD_PART_SIZE,
+            "max_single_put_size": UPLOAD_PART_IN_MEMORY_MAX,
         }
         if self._settings.http_proxy:
             options["proxies"] = _proxies(self._settings.http_proxy)

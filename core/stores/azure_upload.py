@@ -1,7 +1,7 @@
-"""One object on its way into Azure: in blocks of one size, a few of them under way at once.
+"""One object on its way into Azure, whose word for a part is block.
 
-What ends before the first block is full goes as one plain write. The service checks the MD5 of
-every block; the MD5 of the whole is kept as the blob's own. Committing is create-only.
+The service checks the MD5 of every block; the MD5 of the whole is kept as the blob's own.
+Committing is create-only.
 
 Azure cannot be told to forget blocks: those of an upload that was given up are invisible, never
 mix with those of another upload of the name, and are thrown away by the service after a week.
@@ -10,10 +10,8 @@ mix with those of another upload of the name, and are thrown away by the service
 import base64
 import hashlib
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,131 +28,70 @@ from azure.storage.blob import (
 )
 
 from core.errors import ConflictError, NotFoundError, StoreError
-from core.limits import UPLOAD_PART_SIZE, UPLOAD_PARTS_IN_FLIGHT_MAX
+from core.limits import UPLOAD_PART_SIZE_MAX_AZURE, UPLOAD_PARTS_MAX_AZURE
 from core.stores.azure_errors import Request, judge
 from core.stores.bucket import Properties
-from core.stores.pacing import Bandwidth, Pacer
+from core.stores.part_sizes import Bounds
+from core.stores.part_upload import Part, PartUpload, UploadTarget
 from core.stores.store import ObjectHead
 
 Result = TypeVar("Result")
 MD5 = "md5"
+BOUNDS = Bounds(
+    service="Azure", parts_max=UPLOAD_PARTS_MAX_AZURE, part_size_max=UPLOAD_PART_SIZE_MAX_AZURE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(UploadTarget):
     """Where an upload goes, and everything of its store that it needs.
 
-    ``blob`` returns the SDK's client of the blob; ``head`` looks at it by one request, for use
-    inside of ``pacer``. ``metadata`` is named as Azure allows.
+    ``blob`` returns the SDK's client of the blob. ``metadata`` is named as Azure allows.
     """
 
     name: str
     request: Request
     blob: Callable[[], BlobClient]
-    head: Callable[[], ObjectHead]
-    pacer: Pacer
-    bandwidth: Bandwidth
     tier: str = ""
     properties: Properties = field(default_factory=Properties)
     metadata: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
 
 
-class AzureUpload:
+class AzureUpload(PartUpload[Target]):
     """Nothing is visible before ``complete``; a failure ends the upload."""
 
     def __init__(self, target: Target) -> None:
-        """Ask nothing of the store yet."""
-        self._target = target
-        self._waiting: list[bytes] = []
-        self._waiting_size = 0
-        self._size = 0
+        """Ask nothing of the store yet. ``InputError``: it cannot take an object of this size."""
+        super().__init__(target, BOUNDS)
         self._digest = hashlib.md5(usedforsecurity=False)
         self._token = new_token()
-        self._futures: list[Future[None]] = []
-        self._pool: ThreadPoolExecutor | None = None
-        self._places = threading.Semaphore(UPLOAD_PARTS_IN_FLIGHT_MAX)
-        self._is_open = True
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes, in order."""
-        assert self._is_open, "an upload that has ended takes no more bytes"
-        rest = memoryview(data)
-        while self._waiting_size + len(rest) >= UPLOAD_PART_SIZE:
-            piece = rest[: UPLOAD_PART_SIZE - self._waiting_size]
-            rest = rest[len(piece) :]
-            self._keep(piece)
-            self._ended_by_failure(self._stage)
-        if rest:
-            self._keep(rest)
-
-    def complete(self) -> ObjectHead:
-        """Make the object visible and durable, or raise ``ConflictError`` if the name exists."""
-        assert self._is_open, "an upload ends only once"
-        head = self._ended_by_failure(self._commit if self._futures else self._put)
-        self._end()
-        return head
-
-    def abort(self) -> None:
-        """Give up: nothing is visible. Harmless after ``complete`` and when called twice."""
-        if self._is_open:
-            self._end()
 
     def _keep(self, piece: memoryview) -> None:
-        # A copy: whoever wrote may use the memory again.
-        self._waiting.append(bytes(piece))
-        self._waiting_size += len(piece)
-        self._size += len(piece)
+        super()._keep(piece)
         self._digest.update(piece)
 
-    def _ended_by_failure(self, step: Callable[[], Result]) -> Result:
-        is_done = False
-        try:
-            result = step()
-            is_done = True
-            return result
-        finally:
-            if not is_done:
-                self.abort()
+    def _begin(self) -> None:
+        """Azure needs no preparation."""
 
-    def _end(self) -> None:
-        self._is_open = False
-        self._waiting = []
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+    def _send(self, number: int, part: Part) -> None:
+        block, md5 = block_id(self._token, number), bytearray(part.digest("md5"))
 
-    def _take(self) -> bytes:
-        data = b"".join(self._waiting)
-        self._waiting = []
-        self._waiting_size = 0
-        return data
-
-    def _stage(self) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(UPLOAD_PARTS_IN_FLIGHT_MAX, "upload")
-        self._places.acquire()
-        for future in self._futures[-2 * UPLOAD_PARTS_IN_FLIGHT_MAX :]:
-            if future.done():
-                future.result()
-        block = block_id(self._token, len(self._futures))
-        future = self._pool.submit(self._stage_block, block, self._take())
-        future.add_done_callback(lambda _: self._places.release())
-        self._futures.append(future)
-
-    def _stage_block(self, block: str, data: bytes) -> None:
-        self._target.bandwidth.take(len(data))
-        self._target.pacer.run(
-            lambda: self._translated(
-                lambda: self._target.blob().stage_block(block, data, validate_content=True)
+        def attempt() -> None:
+            # Not the library's own check, which takes no memory that is used again.
+            self._translated(
+                lambda: self._target.blob().stage_block(
+                    block,
+                    part.content(),  # type: ignore[arg-type]
+                    part.size,
+                    transactional_content_md5=md5,
+                )
             )
-        )
 
-    def _commit(self) -> ObjectHead:
-        if self._waiting_size:
-            self._stage()
-        for future in self._futures:
-            future.result()
-        blocks = [BlobBlock(block_id(self._token, each)) for each in range(len(self._futures))]
+        self._target.pacer.run(attempt)
+
+    def _finish(self, count: int) -> ObjectHead:
+        blocks = [BlobBlock(block_id(self._token, number)) for number in range(1, count + 1)]
 
         def attempt() -> ObjectHead:
             conditions = {} if self._target.overwrite else _CREATE_ONLY
@@ -167,14 +104,11 @@ class AzureUpload:
 
         return self._create(attempt)
 
-    def _put(self) -> ObjectHead:
-        data = self._take()
-        self._target.bandwidth.take(len(data))
-
+    def _put(self, data: bytearray) -> ObjectHead:
         def attempt() -> ObjectHead:
             answer = self._translated(
                 lambda: self._target.blob().upload_blob(
-                    data,
+                    bytes(data),
                     length=len(data),
                     overwrite=self._target.overwrite,
                     validate_content=True,
@@ -185,35 +119,17 @@ class AzureUpload:
 
         return self._create(attempt)
 
-    def _create(self, attempt: Callable[[], ObjectHead]) -> ObjectHead:
-        """Create the object; when an answer was lost, tell our object from another's."""
-        target = self._target
-        tries = 0
+    def _discard(self) -> None:
+        """Azure cannot be told to forget blocks."""
 
-        def find_own() -> ObjectHead | None:
-            try:
-                head = target.head()
-            except NotFoundError:
-                return None
-            is_own = (head.size, head.checksum_value) == (self._size, self._checksum())
-            return head if is_own else None
+    def _is_own(self, head: ObjectHead) -> bool:
+        return head.checksum_value == self._checksum()
 
-        def attempt_knowingly() -> ObjectHead:
-            nonlocal tries
-            tries += 1
-            try:
-                return attempt()
-            except NotFoundError as error:
-                # Committed blocks are staged no more: a second try finds the object or no blocks.
-                own = find_own() if tries > 1 else None
-                if own is None:
-                    raise StoreError(
-                        f"{error.message} before the upload was complete",
-                        hint="Another upload of the same name was completed, or a week is over.",
-                    ) from None
-                return own
-
-        return target.pacer.create(attempt_knowingly, find_own)
+    def _gone(self, error: NotFoundError) -> StoreError:
+        return StoreError(
+            f"{error.message} before the upload was complete",
+            hint="Another upload of the same name was completed, or a week is over.",
+        )
 
     def _translated(self, send: Callable[[], Result]) -> Result:
         try:

@@ -91,8 +91,9 @@ class Bucket(Protocol):
 class WritableBucket(Bucket, Protocol):
     """A bucket that objects are put back into."""
 
-    def write(self, key: str, properties: Properties, *, overwrite: bool) -> Upload:
-        """Begin an object with these properties.
+    def write(self, key: str, properties: Properties, *, size: int, overwrite: bool) -> Upload:
+        """Begin an object of ``size`` bytes with these properties.
 
-        Without ``overwrite``, ``complete`` raises ``ConflictError`` if the name exists.
+        ``InputError``: there can be none of this key, size or properties. Without ``overwrite``,
+        ``complete`` raises ``ConflictError`` if the name exists.
         """

@@ -152,13 +152,15 @@ class FolderBucket:
         with self._opened(key) as descriptor, translated("look at", self._location(key)):
             return _describe(key, os.fstat(descriptor))
 
-    def write(self, key: str, properties: Properties, *, overwrite: bool) -> FolderUpload:
-        """Begin a file; a folder has no place for ``properties``.
+    def write(
+        self, key: str, properties: Properties, *, size: int, overwrite: bool
+    ) -> FolderUpload:
+        """Begin a file; a folder has no place for ``properties`` and no use for ``size``.
 
         Without ``overwrite``, ``complete`` raises ``ConflictError`` if the name exists. A key
         that can be no path is an ``InputError``.
         """
-        del properties
+        del properties, size
         if not key or not _is_path(key) or key.split("/", 1)[0] == TEMPORARY:
             raise InputError(f"{key!r} cannot be the path of a file below {self._root}")
         temporary = self._tree.made(TEMPORARY)

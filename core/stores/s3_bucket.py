@@ -106,8 +106,8 @@ class S3Bucket:
         request = self._client.request("look at", _shown(key), "s3:GetObject")
         return self._pacer.run(lambda: self._describe(key, request))
 
-    def write(self, key: str, properties: Properties, *, overwrite: bool) -> S3Upload:
-        """Begin an object with these properties."""
+    def write(self, key: str, properties: Properties, *, size: int, overwrite: bool) -> S3Upload:
+        """Begin an object of ``size`` bytes with these properties."""
         name = self._root + key
         _check_key(name)
         request = self._client.request("write", _shown(key), "s3:PutObject")
@@ -120,6 +120,7 @@ class S3Bucket:
             head=lambda: self._head(key, request),
             pacer=self._pacer,
             bandwidth=self._writing,
+            size=size,
         )
         return S3Upload(target)
 

@@ -5,6 +5,7 @@ another tool does to an object meanwhile.
 """
 
 import pickle
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -32,7 +33,7 @@ def put(
     overwrite: bool = False,
 ) -> None:
     """Write a whole object."""
-    upload = bucket.write(key, properties or Properties(), overwrite=overwrite)
+    upload = bucket.write(key, properties or Properties(), size=len(content), overwrite=overwrite)
     try:
         if content:
             upload.write(content)
@@ -165,7 +166,7 @@ class BucketConformance:
         assert bucket.describe("one").size == 5
 
     def test_an_aborted_write_leaves_nothing(self, bucket: WritableBucket) -> None:
-        upload = bucket.write("one", SOME, overwrite=False)
+        upload = bucket.write("one", SOME, size=9, overwrite=False)
         upload.write(b"half")
         upload.abort()
         upload.abort()
@@ -173,7 +174,7 @@ class BucketConformance:
 
     def test_a_large_object_is_written_in_pieces(self, bucket: WritableBucket) -> None:
         piece = bytes(range(256)) * 4096
-        upload = bucket.write("large", SOME, overwrite=False)
+        upload = bucket.write("large", SOME, size=12 * len(piece), overwrite=False)
         for _ in range(12):
             upload.write(piece)
         upload.complete()
@@ -181,6 +182,17 @@ class BucketConformance:
         assert listed.size == 12 * len(piece)
         part = bucket.read("large", listed.etag, 8 * len(piece) - 5, 10)
         assert part.content == piece[-5:] + piece[:5]
+
+    def test_parts_that_memory_is_too_small_for_are_written_as_well(
+        self, bucket: WritableBucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The least that S3 takes.
+        monkeypatch.setattr("core.stores.part_sizes.UPLOAD_PART_SIZE", 5 << 20)
+        monkeypatch.setattr("core.stores.part_sizes.UPLOAD_PART_IN_MEMORY_MAX", 1 << 20)
+        content = random.Random(1).randbytes(11 << 20)
+        put(bucket, "large", content, SOME)
+        listed = bucket.describe("large")
+        assert bucket.read("large", listed.etag, 0, listed.size).content == content
 
     def test_pages_continue_elsewhere(self, bucket: WritableBucket) -> None:
         """A token is a text that another process can go on from."""

@@ -65,7 +65,7 @@ def test_properties_of_other_vendors_survive(
     bucket: WritableBucket, monkeypatch: pytest.MonkeyPatch, key: str, size: int
 ) -> None:
     """By one write and in blocks, read by either library."""
-    monkeypatch.setattr("core.stores.azure_upload.UPLOAD_PART_SIZE", 1_000_000)
+    monkeypatch.setattr("core.stores.part_sizes.UPLOAD_PART_SIZE", 1_000_000)
     put(bucket, key, bytes(size), FULL)
     listed = bucket.describe(key)
     assert list_objects(bucket) == [listed]
@@ -94,7 +94,17 @@ def test_new_tags_make_an_object_another_one(azurite: AzureService, bucket: Writ
 @pytest.mark.parametrize("key", ["a\\b", "a/../b", "a\nb", "n" * 1025, "a\udce4"])
 def test_a_name_that_azure_would_change_is_refused(bucket: WritableBucket, key: str) -> None:
     with pytest.raises(InputError):
-        bucket.write(key, Properties(), overwrite=False)
+        bucket.write(key, Properties(), size=0, overwrite=False)
+    assert keys(bucket) == []
+
+
+def test_an_object_larger_than_azure_takes_is_refused_before_anything_is_written(
+    bucket: WritableBucket,
+) -> None:
+    most = 50_000 * 4_000 << 20
+    bucket.write("large", Properties(), size=most, overwrite=False).abort()
+    with pytest.raises(InputError, match="place/large would have"):
+        bucket.write("large", Properties(), size=most + 1, overwrite=False)
     assert keys(bucket) == []
 
 
@@ -103,7 +113,7 @@ def test_tags_that_azure_does_not_take_are_refused_and_never_dropped(
 ) -> None:
     tags = {str(number): "" for number in range(11)}
     with pytest.raises(InputError, match=f"{bucket.url}/a cannot be written"):
-        bucket.write("a", Properties(tags=tags), overwrite=False)
+        bucket.write("a", Properties(tags=tags), size=0, overwrite=False)
 
 
 @pytest.mark.parametrize("key", ["plain", "double//slash"])

@@ -63,7 +63,7 @@ def test_a_key_that_is_no_path_is_nowhere(bucket: FolderBucket, key: str) -> Non
     with pytest.raises(NotFoundError):
         bucket.read(key, "", 0, 0)
     with pytest.raises(InputError):
-        bucket.write(key, Properties(), overwrite=True)
+        bucket.write(key, Properties(), size=0, overwrite=True)
 
 
 def test_a_prefix_leads_nowhere_else(bucket: FolderBucket, tmp_path: Path) -> None:

@@ -58,6 +58,14 @@ class TestLocalStack(S3BucketConformance):
                 put(bucket, key)
         assert keys(bucket) == [longest]
 
+    def test_an_object_larger_than_s3_takes_is_refused_before_anything_is_written(
+        self, bucket: S3Bucket
+    ) -> None:
+        bucket.write("large", SOME, size=50_000 << 30, overwrite=False).abort()
+        with pytest.raises(InputError, match="/large would have"):
+            bucket.write("large", SOME, size=(50_000 << 30) + 1, overwrite=False)
+        assert keys(bucket) == []
+
     def test_metadata_beyond_ascii_survives(self, bucket: S3Bucket) -> None:
         metadata = {"name": "grün \U0001f600", "lines": "a\nb", "spaces": "a  b", "empty": ""}
         put(bucket, "one", b"x", Properties(metadata=metadata))

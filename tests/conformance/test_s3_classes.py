@@ -107,17 +107,6 @@ def test_parts_and_whole_carry_checksums_that_a_head_repeats(place: Place) -> No
     assert answer["ChecksumSHA256"] == head.checksum_value
 
 
-def test_an_object_of_more_parts_than_s3_takes_is_refused(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("core.stores.s3_upload.UPLOAD_PARTS_MAX_S3", 1)
-    upload = place.store.upload("large")
-    with pytest.raises(InputError, match="place/large would have more than"):
-        upload.write(bytes(2 * UPLOAD_PART_SIZE))
-    assert list(place.store.unfinished()) == []
-    assert list(place.store.list()) == []
-
-
 def test_kms_key_encrypts_every_write(place: Place) -> None:
     # The emulator's KMS is at the same place as its S3.
     kms = boto3.client("kms", endpoint_url=place.service.endpoint, region_name="us-east-1")

@@ -148,6 +148,17 @@ def test_upload_in_parts_gets_over_a_failure(place: Place, fault: Fault, operati
     assert [upload.name for upload in found] == ["large"] * is_orphaned
 
 
+def test_a_part_in_a_file_is_sent_again_whole(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.stores.part_sizes.UPLOAD_PART_IN_MEMORY_MAX", 1)
+    for fault in (RESET_BEFORE, RESET_AFTER):
+        place.proxy.add(Rule(fault=fault, operations=frozenset({"UploadPart"}), count=1))
+    data = uploaded(place.store, "large", LARGE)
+    assert place.store.pacer.retry_count == 2
+    assert place.behind.get("large") == data
+
+
 def test_body_that_ends_too_early_is_read_again(place: Place) -> None:
     data = os.urandom(100_000)
     place.behind.put("a", data)

@@ -1,5 +1,6 @@
 """Objects are written whole, and a destination that takes nothing ends the restore."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,10 @@ class Failing(FolderBucket):
 
     is_failing = True
 
-    def write(self, key: str, properties: Properties, *, overwrite: bool) -> FolderUpload:
-        upload = super().write(key, properties, overwrite=overwrite)
+    def write(
+        self, key: str, properties: Properties, *, size: int, overwrite: bool
+    ) -> FolderUpload:
+        upload = super().write(key, properties, size=size, overwrite=overwrite)
         if self.is_failing:
             upload.complete = self._fail  # type: ignore[method-assign, assignment]
         return upload
@@ -51,6 +54,23 @@ def test_an_object_is_there_after_its_block_only(tmp_path: Path) -> None:
     with pytest.raises(ConflictError):
         landing.write_file(target(b"a/b"), b"again")
     assert not (tmp_path / "to" / "c").exists()
+
+
+class Sized(FolderBucket):
+    """Keeps the sizes that it was told."""
+
+    def write(
+        self, key: str, properties: Properties, *, size: int, overwrite: bool
+    ) -> FolderUpload:
+        self.told = (key, size)
+        return super().write(key, properties, size=size, overwrite=overwrite)
+
+
+def test_the_bucket_is_told_the_size_before_the_content(tmp_path: Path) -> None:
+    bucket = Sized(tmp_path / "to", create=True)
+    landing = BucketLanding(bucket, overwrite=False)
+    with landing.begin_object(replace(target(b"a"), size=1 << 40)):
+        assert bucket.told == ("a", 1 << 40)
 
 
 def test_metadata_that_nobody_writes_is_damage(tmp_path: Path) -> None:

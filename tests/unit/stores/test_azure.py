@@ -29,7 +29,7 @@ def blob_of(service: AzureService, store: AzureStore, name: str) -> BlobClient:
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large objects of few bytes."""
-    monkeypatch.setattr("core.stores.azure_upload.UPLOAD_PART_SIZE", 1 << 20)
+    monkeypatch.setattr("core.stores.part_sizes.UPLOAD_PART_SIZE", 1 << 20)
 
 
 def test_packs_and_metadata_go_straight_into_their_tiers(azurite: AzureService) -> None:

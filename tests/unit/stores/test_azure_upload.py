@@ -22,7 +22,7 @@ MIB = 1 << 20
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks of few bytes."""
-    monkeypatch.setattr("core.stores.azure_upload.UPLOAD_PART_SIZE", MIB)
+    monkeypatch.setattr("core.stores.part_sizes.UPLOAD_PART_SIZE", MIB)
 
 
 def upload(store: AzureStore, name: str, size: int, *, end: bool = True) -> bytes:
@@ -62,6 +62,21 @@ def test_a_lost_answer_is_no_conflict_with_oneself(
         with pytest.raises(ConflictError):
             upload(store, "a", size)
         assert store.get("a") == data
+
+
+def test_a_block_in_a_file_is_sent_again_whole(
+    azurite: AzureService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.stores.part_sizes.UPLOAD_PART_IN_MEMORY_MAX", 1)
+    rules = [
+        Rule(fault=fault, operations=frozenset({"PutBlock"}), count=1)
+        for fault in (RESET_AFTER, RESET_BEFORE)
+    ]
+    with azurite.fault_proxy(*rules) as proxy:
+        store = AzureStore(azurite.new_url(), azurite.behind(proxy.endpoint).settings)
+        data = upload(store, "a", 2 * MIB + 9)
+        assert store.pacer.retry_count == 2
+    assert AzureStore(store.url, azurite.settings).get("a") == data
 
 
 def test_a_lost_answer_does_not_make_anothers_object_ours(azurite: AzureService) -> None:
