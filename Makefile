@@ -18,7 +18,7 @@ setup: ## Make .venv with the pinned packages; does nothing when it is up to dat
 check: setup ## Format, lint, types, layers and the rules about the code: all problems in one run
 	@sh scripts/check.sh
 
-test: setup ## Everything that CI runs: check, then all tests; installs emulators (735 MB, 2 minutes)
+test: setup ## Everything that CI runs: check, then all tests; installs emulators (1.1 GB, 3 minutes)
 	@sh scripts/test.sh
 
 demo: setup ## Back up a real tree, copy it into an encrypted vault, restore and compare; 3 minutes

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Make .emulators with the servers that the tests talk to, each in an environment of its own, or
-# leave each as it is when nothing it was made from has changed. Says what it will do before it
-# does it. A program that is missing is a failure with the command that installs it, and nothing
-# is skipped.
+# Make .emulators with the servers that the tests talk to and the judges of our templates, each in
+# an environment of its own, or leave each as it is when nothing it was made from has changed. Says
+# what it will do before it does it. A program that is missing is a failure with the command that
+# installs it, and nothing is skipped.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
@@ -17,7 +17,7 @@ say() { echo "emulators: $*"; }
 miss() { for line; do missing="$missing
 emulators: $line"; done; }
 
-# Print the version of Python $1 if it is one that LocalStack runs on: 3.12 says so, 3.13 is tried.
+# Print the version of Python $1 if it is one that LocalStack and Lambda run on: 3.13.
 python_version() { "$1" -c 'import ensurepip, sys, venv; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || true; }
 
 # Set `python` to a Python 3.13: by PYTHON313, by name, or one that pyenv has made.
@@ -141,4 +141,6 @@ fi
 # The first two wait for the network and the processor in turn.
 make_part localstack 290
 make_part ministack 75
+make_part lambda 16
+make_part sam 340
 make_part node 370

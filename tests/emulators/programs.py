@@ -51,7 +51,7 @@ class Program:
 
 
 def localstack(folder: Path, port: int) -> Program:
-    """Return how to start LocalStack without a container: S3, KMS and STS as Amazon has them."""
+    """Return how to start LocalStack without a container; functions are processes as well."""
     python = INSTALLED / "localstack/bin/python"
     return Program(
         command=[str(python), str(Path(__file__).with_name("start_localstack.py"))],
@@ -64,6 +64,11 @@ def localstack(folder: Path, port: int) -> Program:
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "SKIP_INFRA_DOWNLOADS": "1",
             "LS_LOG": "warning",
+            "FUNCTION_PYTHON": str(INSTALLED / "lambda/bin/python"),
+            # On a busy machine a function takes longer than 20 s to load its packages.
+            "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": "120",
+            # It has 100 MB or more for itself.
+            "LAMBDA_KEEPALIVE_MS": "30000",
             "FILESYSTEM_ROOT": str(folder / "fs"),
             "XDG_CACHE_HOME": str(folder / "cache"),
         },

@@ -47,14 +47,14 @@ class S3Service:
         """Where it answers."""
         return self.settings.endpoint
 
-    def client(self) -> Any:  # noqa: ANN401  # boto3 makes its classes as it runs.
+    def client(self, service: str = "s3") -> Any:  # noqa: ANN401  # boto3 makes its classes as it runs.
         """Return a client of Amazon's own library, to look behind a store's back."""
         import boto3
         from botocore.config import Config
 
         session = boto3.Session(profile_name=self.settings.profile or None)
         return session.client(
-            "s3",
+            service,
             region_name=self.settings.region or None,
             endpoint_url=self.settings.endpoint or None,
             config=Config(s3={"addressing_style": "path" if self.settings.endpoint else "auto"}),
