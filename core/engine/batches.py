@@ -7,7 +7,6 @@ from core.engine import state
 from core.engine.state import Plan, PlannedBatch, Round
 from core.engine.tables import Tables
 from core.errors import IntegrityError, NotFoundError
-from core.format import names
 from core.ids import SessionId
 from core.plan.copy import BatchLimits, Group, cut_batches, group_bounds
 from core.sources.repository import Repository
@@ -62,15 +61,15 @@ def create_ordered(tables: Tables, rows: str) -> None:
 
 def store_batches(
     tables: Tables,
-    session_id: SessionId,
     bounds: BatchLimits,
     rows: Callable[[int, int], str],
+    name_of: Callable[[int], str],
     first: int = 0,
 ) -> tuple[PlannedBatch, ...]:
     """Cut the table ``ordered`` (n, length, reached) into batches and store them.
 
     ``rows`` is the query of the batch of the rows from one n up to before another, whose ordinals
-    begin at 0. The first batch is number ``first``.
+    begin at 0. ``name_of`` names a batch by its number; the first is number ``first``.
     """
     group_size, group_count = group_bounds(bounds)
     groups = [
@@ -88,7 +87,7 @@ def store_batches(
             f"copy ({rows(start, start + batch.count)}) to {quote(path)} "
             "(format parquet, compression zstd)"
         )
-        table = tables.store_file(path, names.batch(session_id, number))
+        table = tables.store_file(path, name_of(number))
         batches.append(PlannedBatch(table=table, blob_count=batch.count, content_size=batch.size))
         start += batch.count
     return tuple(batches)

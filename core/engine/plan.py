@@ -257,10 +257,13 @@ class _Planner:
         (reused,) = self._workspace.row(
             f"select count(*) from read_parquet({files}) where origin <> ''"
         )
+        batches = store_batches(
+            self._tables, bounds, rows, lambda number: names.batch(self._session.id, 1, number)
+        )
         plan = Plan(
             delta=delta,
             ranges=ranges,
-            batches=store_batches(self._tables, self._session.id, bounds, rows),
+            batches=batches,
             reused_blob_count=reused,
             new_blob_count=count,
             new_content_size=size,

@@ -19,12 +19,12 @@ from functools import partial
 from itertools import count
 from multiprocessing.util import Finalize
 
-from core import limits
 from core.engine.repack import Call, RepackOutcome, run_repack
 from core.engine.runner import Runner
 from core.engine.session import CopySession
 from core.engine.state import Transfer
 from core.errors import StoreError
+from core.plan.calls import CallsMade, stalled_reason
 
 _PARENT_CHECK_SECONDS = 1.0
 _STOP_CHECK_SECONDS = 0.2
@@ -35,24 +35,23 @@ class StalledError(Exception):
 
     def __init__(self, batch_number: int) -> None:
         """Name the batch."""
-        super().__init__(f"batch {batch_number} makes no progress")
+        super().__init__(stalled_reason(batch_number))
         self.batch_number = batch_number
 
 
 class BatchCalls:
-    """Decides whether a batch is called again: pure bookkeeping of its calls."""
+    """The calls on a session's batches."""
 
     def __init__(self) -> None:
         """No call has been made."""
-        self._seen: dict[int, tuple[int, int]] = {}
+        self._made: dict[int, CallsMade] = {}
 
     def note(self, batch_number: int, part_count: int) -> None:
         """Note a call that did not finish; raise ``StalledError`` when it is one too many."""
-        before, idle = self._seen.get(batch_number, (0, 0))
-        idle = idle + 1 if part_count <= before else 0
-        if idle >= limits.BATCH_CALLS_WITHOUT_PROGRESS_MAX:
+        made = self._made.get(batch_number, CallsMade()).then(part_count)
+        if made.is_stalled:
             raise StalledError(batch_number)
-        self._seen[batch_number] = (max(part_count, before), idle)
+        self._made[batch_number] = made
 
 
 def repack_all(

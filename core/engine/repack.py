@@ -14,6 +14,7 @@ from core.catalog.tables import PartRow, write_part
 from core.catalog.workspace import Workspace, quote
 from core.engine.batches import find_batch
 from core.engine.memory import keep_buffers, set_aside
+from core.engine.packed import mark_packed
 from core.engine.packing import OpenPack, begin_pack
 from core.engine.session import CopySession, is_stopped, record_size
 from core.engine.state import PlannedBatch, Transfer
@@ -270,15 +271,15 @@ class _Repacker:
         if not self._create_part(part, ordinal, row):
             return False
         if part.pack is not None and row is not None:
-            self._transfer = self._transfer.plus(
-                Transfer(
-                    pack_count=1,
-                    blob_count=part.pack.writer.blob_count,
-                    content_size=part.pack.content_size,
-                    stored_size=row.size,
-                    stages=StageSeconds(target=part.pack.target_seconds),
-                )
+            packed = Transfer(
+                pack_count=1,
+                blob_count=part.pack.writer.blob_count,
+                content_size=part.pack.content_size,
+                stored_size=row.size,
+                stages=StageSeconds(target=part.pack.target_seconds),
             )
+            self._transfer = self._transfer.plus(packed)
+            mark_packed(self._target.store, self._session.id, (self._number, ordinal), packed)
         part.rows = []
         return True
 

@@ -32,6 +32,7 @@ from core.engine.session import CopySession
 from core.engine.state import Plan, Round
 from core.engine.tables import ITEM_ROW_SIZE, Tables
 from core.errors import ConflictError, NotFoundError
+from core.format import names
 from core.plan.copy import batch_limits
 from core.sources.bucket import BucketSource, key_of, object_row
 
@@ -174,11 +175,18 @@ class _RoundPlanner:
             from ordered"""
         )
         bounds = batch_limits(row_count, size, fitting_limits(self._tables, base.limits))
+        batches = store_batches(
+            self._tables,
+            bounds,
+            batch_sql,
+            lambda batch: names.batch(self._session.id, number, batch),
+            first,
+        )
         planned = Round(
             objects=objects,
             row_count=sum(table.rows for table in objects),
             first_batch=first,
-            batches=store_batches(self._tables, self._session.id, bounds, batch_sql, first),
+            batches=batches,
             blob_count=blob_count,
             content_size=size,
         )

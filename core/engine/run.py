@@ -42,8 +42,6 @@ from core.plan.copy import choose_point
 from core.sources.repository import Repository
 from core.sources.source import Source
 
-RUNNER = "local"
-RUNNER_REASON = "no appliance is configured on the target"
 _LOG_LINES_MAX = 10_000
 
 
@@ -242,7 +240,7 @@ class _Run:
     def _work(self) -> SessionOutcome:
         session = self._session
         self._log.note(f"session {session.id} copies {session.claim.source_point}")
-        self._log.note(f"runner: {RUNNER}, because {RUNNER_REASON}")
+        self._log.note(f"runner: {self._runner.name}, because {self._runner.reason}")
         self._sweep_uploads()
         if not self._has_record():
             open_session(session.target, session.claim)
@@ -328,8 +326,8 @@ class _Run:
     def _report(self, outcome: str) -> None:
         ended = ids.format_time(self._runner.clock())
         attempt = Attempt(
-            runner=RUNNER,
-            runner_reason=RUNNER_REASON,
+            runner=self._runner.name,
+            runner_reason=self._runner.reason,
             started=self._started,
             ended=ended,
             seconds=time.monotonic() - self._begun,

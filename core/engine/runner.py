@@ -1,4 +1,4 @@
-"""How the local runner works and who watches it."""
+"""Who runs a session and why, how the local runner works, and who watches it."""
 
 import os
 from collections.abc import Callable
@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from core.engine.progress import Progress, Silent
 from core.engine.session import Clock, system_clock
+
+LOCAL = "local"
+NO_APPLIANCE = "no appliance is configured on the target"
 
 
 def _never() -> bool:
@@ -16,10 +19,13 @@ def _never() -> bool:
 class Runner:
     """The terms of a run on this machine.
 
+    ``name`` and ``reason`` say who repacks and why, in the session's log and report.
     ``stop`` is asked often and ends the run at once when it says so. ``workers`` are processes.
     ``call_seconds`` bounds each repack call as a function's time limit would; None: no bound.
     """
 
+    name: str = LOCAL
+    reason: str = NO_APPLIANCE
     progress: Progress = field(default_factory=Silent)
     stop: Callable[[], bool] = _never
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)

@@ -21,6 +21,9 @@ CONDEMNED = "condemned/"
 DAMAGED = "damaged/"
 RETENTION = "retention/"
 
+# Of numbers in names that come from elsewhere: more than any of ours needs.
+_DIGITS_MAX = 19
+
 
 def keyset(version: int) -> str:
     """Name a keyset version; its seal is bound to this name wherever it is stored."""
@@ -148,9 +151,29 @@ def session(session_id: SessionId, rest: str) -> str:
     return f"{SESSIONS}{session_id}/{rest}"
 
 
-def batch(session_id: SessionId, number: int) -> str:
-    """Name a batch of a session's plan."""
-    return session(session_id, f"batches/{number:05d}.parquet")
+def batches_of(session_id: SessionId, round_number: int) -> str:
+    """Return the prefix of the batches of one round, the plan's own being the first."""
+    return session(session_id, f"batches/{round_number}/")
+
+
+def batch(session_id: SessionId, round_number: int, number: int) -> str:
+    """Name a batch; ``number`` counts through all rounds of a session."""
+    return f"{batches_of(session_id, round_number)}{number:05d}.parquet"
+
+
+def parse_batch(name: str) -> tuple[SessionId, int, int]:
+    """Split a batch's name into its session, round and number."""
+    session_id, _, rest = name.removeprefix(SESSIONS).partition("/")
+    round_digits, _, digits = rest.removeprefix("batches/").removesuffix(".parquet").partition("/")
+    are_digits = all(
+        text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+        for text in (round_digits, digits)
+    )
+    if is_hex_id(session_id) and are_digits:
+        parsed = SessionId(session_id), int(round_digits), int(digits)
+        if batch(*parsed) == name:
+            return parsed
+    raise InputError(f"{name} is not the name of a batch")
 
 
 def parts_of(session_id: SessionId, batch_number: int) -> str:
@@ -161,6 +184,11 @@ def parts_of(session_id: SessionId, batch_number: int) -> str:
 def part(session_id: SessionId, batch_number: int, ordinal: int) -> str:
     """Name the part that makes one finished pack of a batch real."""
     return session(session_id, f"parts/{batch_number:05d}-{ordinal}.parquet")
+
+
+def packed_of(session_id: SessionId) -> str:
+    """Return the prefix of a session's progress markers."""
+    return session(session_id, "packed/")
 
 
 def damaged(name: str) -> str:

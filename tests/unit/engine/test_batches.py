@@ -45,7 +45,7 @@ def tables(target: Repository) -> Iterator[Tables]:
 
 
 def planned(number: int) -> PlannedBatch:
-    table = TableObject(name=names.batch(SESSION, number), size=1, sha256="", rows=1)
+    table = TableObject(name=names.batch(SESSION, 1, number), size=1, sha256="", rows=1)
     return PlannedBatch(table=table, blob_count=number, content_size=1)
 
 
@@ -95,16 +95,16 @@ def test_batches_are_cut_in_order_and_numbered_on(tables: Tables) -> None:
     bounds = BatchLimits(size_max=300, blobs_max=1000)
     batches = store_batches(
         tables,
-        SESSION,
         bounds,
         lambda start, end: (
             f"select n - {start} as ordinal, id, source_id, length from ordered "
             f"where n >= {start} and n < {end} order by n"
         ),
+        lambda number: names.batch(SESSION, 2, number),
         first=7,
     )
     assert [batch.table.name for batch in batches] == [
-        names.batch(SESSION, number) for number in range(7, 7 + len(batches))
+        names.batch(SESSION, 2, number) for number in range(7, 7 + len(batches))
     ]
     assert sum(batch.blob_count for batch in batches) == 100
     assert max(batch.content_size for batch in batches) <= 300

@@ -162,8 +162,8 @@ def test_a_batch_stored_with_other_rows_is_refused(session: CopySession, pair: P
         table = Tables(pair.target, workspace).fetch(plan.batches[0].table.name)
         cut = workspace.new_path("cut")
         workspace.run(f"copy (from read_parquet('{table}') limit 3) to '{cut}'")
-        pair.target.put_table(names.batch(session.id, 0), cut, 3)
-    with pytest.raises(IntegrityError, match=names.batch(session.id, 0)):
+        pair.target.put_table(names.batch(session.id, 1, 0), cut, 3)
+    with pytest.raises(IntegrityError, match=names.batch(session.id, 1, 0)):
         run_plan(session)
 
 

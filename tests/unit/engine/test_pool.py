@@ -147,7 +147,7 @@ def test_a_worker_that_is_killed_ends_the_run_and_the_next_one_goes_on(
 
 
 def test_an_error_of_a_worker_arrives_whole(session: CopySession, plan: Plan) -> None:
-    name = names.batch(session.id, 1)
+    name = names.batch(session.id, 1, 1)
     session.target.store.delete([name])
     with pytest.raises(IntegrityError, match=name):
         repack_all(session, range(len(plan.batches)), Runner(workers=2))

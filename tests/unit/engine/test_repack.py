@@ -207,7 +207,7 @@ def damaged_names(session: CopySession) -> dict[str, str]:
     run_repack(session, 0, Call(deadline=0))
     return {
         "plan": names.session(session.id, "plan.json"),
-        "batch": names.batch(session.id, 0),
+        "batch": names.batch(session.id, 1, 0),
         "part": names.part(session.id, 0, 0),
     }
 

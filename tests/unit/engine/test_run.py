@@ -313,12 +313,12 @@ def test_every_run_leaves_a_report_of_itself(pair: Pair) -> None:
 def test_a_run_that_ends_by_an_error_says_so_in_its_report(pair: Pair) -> None:
     back_up(pair.source, {b"a": b"1"})
     session = pair.session()
-    pair.target.store.put(names.batch(session.id, 0), b"rubbish")
+    pair.target.store.put(names.batch(session.id, 1, 0), b"rubbish")
     with pytest.raises(IntegrityError):
         pair.copy()
     view = view_session(pair.target, session.claim)
     assert view.attempts[0].outcome.startswith("integrity: ")
-    assert names.batch(session.id, 0) in view.reasons[0]
+    assert names.batch(session.id, 1, 0) in view.reasons[0]
 
 
 def test_a_run_gives_up_what_killed_runs_were_writing(pair: Pair) -> None:

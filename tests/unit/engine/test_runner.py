@@ -1,8 +1,8 @@
-"""How the local runner works when nobody says otherwise."""
+"""Who runs a session, and how the local runner works, when nobody says otherwise."""
 
 import os
 
-from core.engine.runner import Runner
+from core.engine.runner import LOCAL, NO_APPLIANCE, Runner
 
 
 def test_by_itself_it_uses_every_core_and_never_stops() -> None:
@@ -11,3 +11,4 @@ def test_by_itself_it_uses_every_core_and_never_stops() -> None:
     assert not runner.stop()
     assert runner.call_seconds is None
     assert runner.clock().tzinfo is not None
+    assert (runner.name, runner.reason) == (LOCAL, NO_APPLIANCE)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.errors import ColdhaulError, IntegrityError
+from core.errors import ColdhaulError, InputError, IntegrityError
 from core.format import names
 from core.ids import JobId, PackId, PointId, RepositoryId, SessionId
 from core.stores.store import check_name
@@ -28,7 +28,7 @@ def test_all_names_are_what_the_format_says_and_fit_every_store() -> None:
         names.job_definition(JobId("n"), 2): "jobs/n/2.json",
         names.claim(JobId("n"), POINT, 0): f"jobs/n/claims/{POINT}-0.json",
         names.open_session(SESSION): f"sessions/open/{SESSION}",
-        names.batch(SESSION, 7): f"sessions/{SESSION}/batches/00007.parquet",
+        names.batch(SESSION, 1, 7): f"sessions/{SESSION}/batches/1/00007.parquet",
         names.part(SESSION, 7, 12): f"sessions/{SESSION}/parts/00007-12.parquet",
         names.damaged("packs/x"): "damaged/packs/x",
         names.condemned("run", "index/x"): "condemned/run/objects/index/x",
@@ -40,6 +40,35 @@ def test_all_names_are_what_the_format_says_and_fit_every_store() -> None:
 
 def test_a_claims_name_tells_its_point() -> None:
     assert names.claimed_point(names.claim(JobId("a-b"), POINT, 12)) == POINT
+
+
+@pytest.mark.parametrize(("round_number", "number"), [(1, 0), (3, 99_999), (2, 100_000)])
+def test_a_batchs_name_tells_its_session_round_and_number(round_number: int, number: int) -> None:
+    name = names.batch(SESSION, round_number, number)
+    assert name.startswith(names.batches_of(SESSION, round_number))
+    assert names.parse_batch(name) == (SESSION, round_number, number)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        f"sessions/{SESSION}/batches/1/",
+        f"sessions/{SESSION}/batches/00007.parquet",
+        f"sessions/{SESSION}/batches/1/7.parquet",
+        f"sessions/{SESSION}/batches/01/00007.parquet",
+        f"sessions/{SESSION}/batches/1/00007.parquet.parquet",
+        f"sessions/{SESSION}/batches/1/000٣7.parquet",
+        f"sessions/{SESSION}/batches/1/{'9' * 5000}.parquet",
+        f"sessions/{SESSION}/batches/batches/1/00007.parquet",
+        f"sessions/{SESSION}/parts/00007-1.parquet",
+        f"sessions/{'z' * 32}/batches/1/00007.parquet",
+        f"{SESSION}/batches/1/00007.parquet",
+    ],
+)
+def test_what_is_no_name_of_a_batch_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="is not the name of a batch"):
+        names.parse_batch(name)
 
 
 def test_a_part_belongs_to_its_batch_alone() -> None:
