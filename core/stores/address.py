@@ -53,6 +53,17 @@ def parse_address(url: str) -> Address:
     return Address(scheme=scheme, container=container, prefix=prefix.strip("/"))
 
 
+def parse_plain_address(url: str) -> Address:
+    """Read such a URL whose prefix other tools reach as well."""
+    address = parse_address(url)
+    if address.prefix and not {"", ".", ".."}.isdisjoint(address.prefix.split("/")):
+        raise InputError(
+            f"{url!r} has an empty, '.' or '..' part in its prefix",
+            hint="Choose a prefix of plain parts; other tools could not reach these objects.",
+        )
+    return address
+
+
 def derive_vendor(url: str, endpoint: str) -> str:
     """Return whose storage a URL names; an endpoint that is not Amazon's is S3-compatible."""
     scheme = url.partition("://")[0]

@@ -13,13 +13,12 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import HttpResponse
 from azure.storage.blob import BlobProperties
 
-from core.errors import ColdhaulError, InputError, NotFoundError, NotReadyError, StoreError
+from core.errors import ColdhaulError, NotFoundError, NotReadyError, StoreError
 from core.limits import AZURE_DELETES_MAX, AZURE_HEADS_MAX, AZURE_PAGE_MAX
-from core.stores.address import AZURE_BLOB, Address, parse_address
 from core.stores.azure_answers import OBSTORE_ERRORS, Answer, answer_of
-from core.stores.azure_client import AzureClient
-from core.stores.azure_errors import CONTRIBUTOR, judge, judge_answer, not_ready, short
-from core.stores.azure_listing import UNTOLD, ListedBlob, Page, parse_page
+from core.stores.azure_errors import CONTRIBUTOR, judge, judge_answer, not_ready
+from core.stores.azure_listing import UNTOLD, ListedBlob
+from core.stores.azure_place import AzurePlace
 from core.stores.azure_upload import (
     MD5,
     AzureUpload,
@@ -29,52 +28,20 @@ from core.stores.azure_upload import (
     is_discarded,
     parse_block_id,
 )
-from core.stores.pacing import Pacer, share_bandwidth
-from core.stores.settings import StoreSettings
-from core.stores.store import NAME_SIZE_MAX, ObjectHead, UnfinishedUpload, check_name
+from core.stores.ranges import read_exactly
+from core.stores.store import (
+    ObjectHead,
+    UnfinishedUpload,
+    check_name,
+    check_prefix,
+    write_whole,
+)
 
 ARCHIVE = "Archive"
 
 
-class AzureStore:
-    """Objects below ``prefix`` of a container. Safe to share between threads.
-
-    A process of its own opens it anew: it pickles as its URL and settings.
-    """
-
-    def __init__(self, url: str, settings: StoreSettings) -> None:
-        """Ask nothing of the store yet."""
-        self._address = parse_container(url)
-        self._settings = settings
-        self._root = f"{self._address.prefix}/" if self._address.prefix else ""
-        self._client = AzureClient(self._address, settings)
-        self._pacer = Pacer(refresh=self._client.refresh)
-        place = f"{self._client.endpoint} {self.url}"
-        self._reading = share_bandwidth(f"read {place}", settings.read_bandwidth)
-        self._writing = share_bandwidth(f"write {place}", settings.write_bandwidth)
-
-    def __reduce__(self) -> tuple[object, tuple[str, StoreSettings]]:
-        """Open the same place anew in another process: connections do not travel."""
-        return (type(self), (self.url, self._settings))
-
-    def __repr__(self) -> str:
-        """Say where it is, and no setting."""
-        return f"AzureStore({self.url!r})"
-
-    @property
-    def url(self) -> str:
-        """``az://container/prefix``."""
-        return self._address.url
-
-    @property
-    def vendor(self) -> str:
-        """Always ``azure-blob``."""
-        return AZURE_BLOB
-
-    @property
-    def pacer(self) -> Pacer:
-        """What runs the requests; it counts retries and knows the concurrency."""
-        return self._pacer
+class AzureStore(AzurePlace):
+    """Objects below ``prefix`` of a container."""
 
     # --- Reading -----------------------------------------------------------------------------
 
@@ -101,22 +68,19 @@ class AzureStore:
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return exactly these bytes; ``IntegrityError`` if the object ends before them."""
         check_name(name)
-        location = f"{self.url}/{name}"
-        if offset < 0 or length <= 0:
-            size = self.head(name).size
-            if length or not 0 <= offset <= size:
-                raise short(location, size, offset, length)
-            return b""
-        data = self._pacer.run(lambda: self._read_range(name, offset, length))
+        data = read_exactly(
+            f"{self.url}/{name}",
+            offset,
+            length,
+            read=lambda: self._pacer.run(lambda: self._read_range(name, offset, length)),
+            find_size=lambda: self.head(name).size,
+        )
         self._reading.take(len(data))
-        if len(data) != length:
-            raise short(location, self.head(name).size, offset, length)
         return data
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
         """Yield the objects whose names start with ``prefix``, in the order of their names."""
-        # Any text can begin the last part, also one that could not be a part by itself.
-        check_name(prefix if len(prefix) == NAME_SIZE_MAX else f"{prefix}x")
+        check_prefix(prefix)
         return self._list(prefix)
 
     def archived(self, names: Sequence[str]) -> Mapping[str, str]:
@@ -141,12 +105,7 @@ class AzureStore:
 
     def put(self, name: str, data: bytes) -> ObjectHead:
         """Create an object from bytes, or raise ``ConflictError`` if the name exists."""
-        upload = self.upload(name)
-        try:
-            upload.write(data)
-            return upload.complete()
-        finally:
-            upload.abort()
+        return write_whole(self.upload(name), data)
 
     def upload(self, name: str, *, is_cold: bool = False) -> AzureUpload:
         """Begin a large object. The caller ends it by ``complete`` or ``abort``."""
@@ -269,10 +228,6 @@ class AzureStore:
                 return
             parameters["marker"] = page.marker
 
-    def _page(self, prefix: str, parameters: Mapping[str, str]) -> Page:
-        request = self._client.request("list", prefix)
-        return parse_page(self._client.list_xml(request, parameters), request.location)
-
     def _find_blocks(self, blob: ListedBlob) -> Sequence[UnfinishedUpload]:
         """Return the upload whose blocks an empty blob has; without any, it is just empty.
 
@@ -321,14 +276,3 @@ class AzureStore:
             Answer(status=status, code=code), self._client.request("delete", name, CONTRIBUTOR)
         )
         raise failure
-
-
-def parse_container(url: str) -> Address:
-    """Read an ``az://`` URL whose prefix other tools reach as well."""
-    address = parse_address(url)
-    if any(part in {"", ".", ".."} for part in address.prefix.split("/")) and address.prefix:
-        raise InputError(
-            f"{url!r} has an empty, '.' or '..' part in its prefix",
-            hint="Choose a prefix of plain parts; other tools could not reach these objects.",
-        )
-    return address

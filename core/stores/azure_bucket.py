@@ -20,22 +20,19 @@ from azure.storage.blob import BlobProperties
 
 from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, StoreError
 from core.limits import AZURE_PAGE_MAX
-from core.stores.address import AZURE_BLOB
-from core.stores.azure import parse_container
 from core.stores.azure_answers import OBSTORE_ERRORS, answer_of
-from core.stores.azure_client import AzureClient
 from core.stores.azure_errors import CONTRIBUTOR, OWNER, judge, not_ready
-from core.stores.azure_listing import ListedBlob, Page, parse_page
+from core.stores.azure_listing import ListedBlob
 from core.stores.azure_names import (
     check_writable,
     decode_metadata,
     encode_metadata,
     is_plain,
 )
+from core.stores.azure_place import AzurePlace
 from core.stores.azure_upload import AzureUpload, Target, describe
 from core.stores.bucket import ListedObject, ListPage, ObjectPart, Properties
-from core.stores.pacing import Pacer, TransientError, share_bandwidth
-from core.stores.settings import StoreSettings
+from core.stores.pacing import TransientError
 
 _TAGGED = "#tags"
 # What obstore reports beside the metadata of a blob.
@@ -48,48 +45,14 @@ _ATTRIBUTES = {
 }
 
 
-class AzureBucket:
-    """All blobs under one prefix. Safe to share between threads; pickles as URL and settings."""
-
-    def __init__(self, url: str, settings: StoreSettings) -> None:
-        """Ask nothing of the container yet."""
-        self._address = parse_container(url)
-        self._settings = settings
-        self._root = f"{self._address.prefix}/" if self._address.prefix else ""
-        self._client = AzureClient(self._address, settings)
-        self._pacer = Pacer(refresh=self._client.refresh)
-        place = f"{self._client.endpoint} {self.url}"
-        self._reading = share_bandwidth(f"read {place}", settings.read_bandwidth)
-        self._writing = share_bandwidth(f"write {place}", settings.write_bandwidth)
-
-    def __reduce__(self) -> tuple[object, tuple[str, StoreSettings]]:
-        """Open the same place anew in another process: connections do not travel."""
-        return (type(self), (self.url, self._settings))
-
-    def __repr__(self) -> str:
-        """Say where it is, and no setting."""
-        return f"AzureBucket({self.url!r})"
-
-    @property
-    def url(self) -> str:
-        """``az://container/prefix``."""
-        return self._address.url
-
-    @property
-    def vendor(self) -> str:
-        """Always ``azure-blob``."""
-        return AZURE_BLOB
+class AzureBucket(AzurePlace):
+    """All blobs under one prefix."""
 
     @property
     def identity(self) -> str:
         """The account's address, the container and the prefix."""
         host = self._client.endpoint.partition("://")[2].lower()
         return f"az://{host}/{self._address.container}/{self._root}"
-
-    @property
-    def pacer(self) -> Pacer:
-        """What runs the requests; it counts retries and knows the concurrency."""
-        return self._pacer
 
     # --- Listing -----------------------------------------------------------------------------
 
@@ -183,10 +146,6 @@ class AzureBucket:
 
     def _location(self, key: str) -> str:
         return f"{self.url}/{key}"
-
-    def _page(self, prefix: str, parameters: Mapping[str, str]) -> Page:
-        request = self._client.request("list", prefix)
-        return parse_page(self._client.list_xml(request, parameters), request.location)
 
     def _listed(self, blob: ListedBlob) -> ListedObject:
         return ListedObject(

@@ -5,12 +5,10 @@ tags. Both try a request once: trying again is the ``Pacer``'s.
 """
 
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -31,6 +29,7 @@ from core.limits import (
 from core.stores.address import Address
 from core.stores.azure_answers import Answer
 from core.stores.azure_errors import READER, Request, judge, judge_answer
+from core.stores.connecting import Connecting, fast_options
 from core.stores.settings import StoreSettings
 
 # They log the URL of every request, and names are in it: no item's name reaches a log.
@@ -92,9 +91,7 @@ class AzureClient:
         self._address = address
         self._settings = settings
         self._endpoint, self._account = parse_endpoint(address.url, settings.endpoint)
-        self._connecting = threading.Lock()
-        self._used = threading.local()
-        self._connection: Connection | None = None
+        self._connecting = Connecting(self._connect, _identity.cache_clear)
 
     @property
     def endpoint(self) -> str:
@@ -104,23 +101,11 @@ class AzureClient:
     @property
     def connection(self) -> Connection:
         """The connection, made if there is none."""
-        found = self._connection
-        if found is None:
-            with self._connecting:
-                found = self._connection or self._connect()
-                self._connection = found
-        self._used.connection = found
-        return found
+        return self._connecting.connection
 
     def refresh(self) -> None:
-        """Forget the connection that this thread used last: the next has credentials fetched anew.
-
-        Of many threads whose requests failed together only the first makes a new one necessary.
-        """
-        with self._connecting:
-            if self._connection is getattr(self._used, "connection", None):
-                self._connection = None
-                _identity.cache_clear()
+        """Let the next connection of this thread have credentials fetched anew."""
+        self._connecting.refresh()
 
     def request(self, doing: str, name: str, role: str = READER) -> Request:
         """Describe a request for messages; ``name`` is below the prefix, empty for all of it."""
@@ -171,7 +156,9 @@ class AzureClient:
                 fast=obstore.store.AzureStore(
                     self._address.container,
                     config={"account_name": self._account, "endpoint": self._endpoint},
-                    client_options=self._fast_options(),  # type: ignore[arg-type]
+                    client_options=fast_options(  # type: ignore[arg-type]
+                        self._settings, allow_http=self._endpoint.startswith("http://")
+                    ),
                     retry_config={"max_retries": 0},
                     credential_provider=provider,
                 ),
@@ -210,20 +197,6 @@ class AzureClient:
         adapter.init_poolmanager(1, STORE_CONCURRENCY_MAX)
         return transport
 
-    def _fast_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {
-            "allow_http": self._endpoint.startswith("http://"),
-            "connect_timeout": timedelta(seconds=STORE_CONNECT_SECONDS_MAX),
-            "read_timeout": timedelta(seconds=STORE_SILENCE_SECONDS_MAX),
-            # A large object over a slow line takes its time; silence is what ends a request.
-            "timeout": timedelta(hours=1),
-        }
-        if self._settings.http_proxy:
-            options["proxy_url"] = self._settings.http_proxy
-        if self._settings.ca_bundle:
-            options["root_certificate"] = _read_bundle(self._settings.ca_bundle)
-        return options
-
 
 def parse_endpoint(url: str, endpoint: str) -> tuple[str, str]:
     """Return an endpoint in its one form, and the account that it names.
@@ -240,13 +213,3 @@ def parse_endpoint(url: str, endpoint: str) -> tuple[str, str]:
         # The text is not repeated: it may be a signed URL.
         raise InputError(f"the endpoint of {url} is not that of a storage account", hint=hint)
     return endpoint.rstrip("/"), account
-
-
-def _read_bundle(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"cannot read the CA bundle {path}: {error.strerror}",
-            hint="ca_bundle in the configuration names a file of certificates in PEM.",
-        ) from None

@@ -7,7 +7,6 @@ from core.errors import (
     ColdhaulError,
     ConflictError,
     InputError,
-    IntegrityError,
     NotFoundError,
     NotReadyError,
     StoreError,
@@ -237,13 +236,6 @@ def not_ready(location: str, tier: str, status: str) -> NotReadyError:
             "this again."
         )
     return NotReadyError(f"{location} is in the tier {tier} and cannot be read yet", hint=hint)
-
-
-def short(location: str, size: int, offset: int, length: int) -> IntegrityError:
-    """Return the error for an object that ends too early."""
-    return IntegrityError(
-        f"{location} has {size} bytes and not the {length} at {offset} that should be there"
-    )
 
 
 def _judge_trouble(trouble: str, request: Request, kind: str) -> ColdhaulError:

@@ -22,7 +22,14 @@ from core.errors import InputError, IntegrityError, NotFoundError, StoreError
 from core.stores.folder_errors import translated
 from core.stores.folder_tree import Folder, FolderTree, refuse_link
 from core.stores.folder_upload import TEMPORARY, FolderUpload, head_of, sweep
-from core.stores.store import NAME_SIZE_MAX, ObjectHead, UnfinishedUpload, check_name
+from core.stores.ranges import short
+from core.stores.store import (
+    ObjectHead,
+    UnfinishedUpload,
+    check_name,
+    check_prefix,
+    write_whole,
+)
 
 # ``lost+found`` is on every disk whose top folder may be the root.
 _RESERVED = frozenset({TEMPORARY, "lost+found"})
@@ -82,20 +89,12 @@ class FolderStore:
         """Return exactly these bytes; ``IntegrityError`` if the object ends before them."""
         with self._opened(name) as (descriptor, size):
             if offset < 0 or length < 0 or offset + length > size:
-                raise IntegrityError(
-                    f"{self._tree.location(name)} has {size} bytes and not the {length} at"
-                    f" {offset} that should be there"
-                )
+                raise short(self._tree.location(name), size, offset, length)
             return self._read(name, descriptor, offset, length)
 
     def put(self, name: str, data: bytes) -> ObjectHead:
         """Create an object from bytes, or raise ``ConflictError`` if the name exists."""
-        upload = self.upload(name)
-        try:
-            upload.write(data)
-            return upload.complete()
-        finally:
-            upload.abort()
+        return write_whole(self.upload(name), data)
 
     def upload(self, name: str, *, is_cold: bool = False) -> FolderUpload:
         """Begin a large object. The caller ends it by ``complete`` or ``abort``."""
@@ -114,8 +113,7 @@ class FolderStore:
         Folders are read when the listing comes to them: an object created or deleted meanwhile
         may be listed or not.
         """
-        # Any text can begin the last part, also one that could not be a part by itself.
-        check_name(prefix if len(prefix) == NAME_SIZE_MAX else f"{prefix}x")
+        check_prefix(prefix)
         path, _, start = prefix.rpartition("/")
         return self._list(path, start)
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import obstore
 
-from core.errors import ColdhaulError, InputError, NotFoundError, StoreError
-from core.stores.address import Address, derive_vendor, parse_address
+from core.errors import ColdhaulError, NotFoundError, StoreError
+from core.stores.address import derive_vendor, parse_plain_address
 from core.stores.pacing import Pacer, share_bandwidth
+from core.stores.ranges import read_exactly
 from core.stores.s3_answers import OBSTORE_ERRORS, Answer, answer_of
 from core.stores.s3_archived import Archive, archived_class
 from core.stores.s3_client import S3Client
@@ -23,16 +24,15 @@ from core.stores.s3_errors import (
     judge_answer,
     missing_bucket,
     not_ready,
-    short,
 )
 from core.stores.s3_listing import Listing, list_objects
 from core.stores.s3_upload import S3Upload, Target
 from core.stores.settings import StoreSettings
 from core.stores.store import (
-    NAME_SIZE_MAX,
     ObjectHead,
     UnfinishedUpload,
     check_name,
+    check_prefix,
 )
 
 # One request deletes so many: S3's own bound.
@@ -47,7 +47,7 @@ class S3Store:
 
     def __init__(self, url: str, settings: StoreSettings) -> None:
         """Ask nothing of the store yet."""
-        self._address = _parse(url)
+        self._address = parse_plain_address(url)
         self._settings = settings
         self._vendor = settings.vendor or derive_vendor(url, settings.endpoint)
         self._bucket = self._address.container
@@ -106,22 +106,19 @@ class S3Store:
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return exactly these bytes; ``IntegrityError`` if the object ends before them."""
         check_name(name)
-        location = f"{self.url}/{name}"
-        if offset < 0 or length <= 0:
-            size = self.head(name).size
-            if length or not 0 <= offset <= size:
-                raise short(location, size, offset, length)
-            return b""
-        data = self._pacer.run(lambda: self._read_range(name, offset, length))
+        data = read_exactly(
+            f"{self.url}/{name}",
+            offset,
+            length,
+            read=lambda: self._pacer.run(lambda: self._read_range(name, offset, length)),
+            find_size=lambda: self.head(name).size,
+        )
         self._reading.take(len(data))
-        if len(data) != length:
-            raise short(location, self.head(name).size, offset, length)
         return data
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
         """Yield the objects whose names start with ``prefix``, in the order of their names."""
-        # Any text can begin the last part, also one that could not be a part by itself.
-        check_name(prefix if len(prefix) == NAME_SIZE_MAX else f"{prefix}x")
+        check_prefix(prefix)
         request = self._client.request("list", prefix, "s3:ListBucket")
         listing = Listing(self._client, self._bucket, self._root + prefix, request)
         return list_objects(listing, self._pacer, self._root, prefix)
@@ -351,16 +348,6 @@ class S3Store:
             if found:
                 return not_ready(request.location, found)
         return self._judge(error, request)
-
-
-def _parse(url: str) -> Address:
-    address = parse_address(url)
-    if any(part in {"", ".", ".."} for part in address.prefix.split("/")) and address.prefix:
-        raise InputError(
-            f"{url!r} has an empty, '.' or '..' part in its prefix",
-            hint="Choose a prefix of plain parts; other tools could not reach these objects.",
-        )
-    return address
 
 
 def _head_of(name: str, found: Mapping[str, Any]) -> ObjectHead:

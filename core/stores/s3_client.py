@@ -6,12 +6,10 @@ parts, checksums and archives. Both try a request once: trying again is the ``Pa
 
 import base64
 import hashlib
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import botocore.session
@@ -37,6 +35,7 @@ from core.limits import (
     STORE_SILENCE_SECONDS_MAX,
 )
 from core.stores.address import AMAZON_S3, Address, derive_vendor
+from core.stores.connecting import Connecting, fast_options
 from core.stores.s3_answers import BOTO_ERRORS, answer_of
 from core.stores.s3_errors import CREDENTIALS_HINT, Request, judge, unusable_credentials
 from core.stores.settings import StoreSettings
@@ -94,31 +93,18 @@ class S3Client:
         """Touch nothing yet."""
         self._address = address
         self._settings = settings
-        self._connecting = threading.Lock()
-        self._used = threading.local()
-        self._connection: Connection | None = None
+        self._connecting = Connecting(self._connect, lambda: None)
         # False for a store that answers a range with the status of a whole object.
         self.has_partial_answers = True
 
     @property
     def connection(self) -> Connection:
         """The connection, made if there is none."""
-        found = self._connection
-        if found is None:
-            with self._connecting:
-                found = self._connection or self._connect()
-                self._connection = found
-        self._used.connection = found
-        return found
+        return self._connecting.connection
 
     def refresh(self) -> None:
-        """Forget the connection that this thread used last: the next has credentials fetched anew.
-
-        Of many threads whose requests failed together only the first makes a new one necessary.
-        """
-        with self._connecting:
-            if self._connection is getattr(self._used, "connection", None):
-                self._connection = None
+        """Let the next connection of this thread have credentials fetched anew."""
+        self._connecting.refresh()
 
     def request(self, doing: str, name: str, permission: str) -> Request:
         """Describe a request for messages; ``name`` is below the prefix, empty for all of it."""
@@ -138,7 +124,7 @@ class S3Client:
     @property
     def endpoint(self) -> str:
         """Where requests go, for messages."""
-        found = self._connection
+        found = self._connecting.found
         return found.endpoint if found else self._settings.endpoint or "Amazon S3"
 
     def fetch_credentials(self, request: Request, fetch: Callable[[], Result]) -> Result:
@@ -342,24 +328,10 @@ class S3Client:
         return obstore.store.S3Store(
             bucket,
             config=config,  # type: ignore[arg-type]
-            client_options=self._client_options(),  # type: ignore[arg-type]
+            client_options=fast_options(self._settings, allow_http=True),  # type: ignore[arg-type]
             retry_config={"max_retries": 0},
             credential_provider=Boto3CredentialProvider(session, ttl=_CREDENTIALS_KEPT),
         )
-
-    def _client_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {
-            "allow_http": True,
-            "connect_timeout": timedelta(seconds=STORE_CONNECT_SECONDS_MAX),
-            "read_timeout": timedelta(seconds=STORE_SILENCE_SECONDS_MAX),
-            # A large object over a slow line takes its time; silence is what ends a request.
-            "timeout": timedelta(hours=1),
-        }
-        if self._settings.http_proxy:
-            options["proxy_url"] = self._settings.http_proxy
-        if self._settings.ca_bundle:
-            options["root_certificate"] = _read_bundle(self._settings.ca_bundle)
-        return options
 
 
 def _region_of(answer: Mapping[str, Any]) -> str:
@@ -371,16 +343,6 @@ def _region_of(answer: Mapping[str, Any]) -> str:
 def _share_loader() -> Loader:
     """Return this process's one reader of botocore's descriptions, which take long to read."""
     return create_loader()
-
-
-def _read_bundle(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"cannot read the CA bundle {path}: {error.strerror}",
-            hint="ca_bundle in the configuration names a file of certificates in PEM.",
-        ) from error
 
 
 def _add_md5(request: AWSRequest, **_: object) -> None:

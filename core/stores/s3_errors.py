@@ -14,7 +14,6 @@ from core.errors import (
     ColdhaulError,
     ConflictError,
     InputError,
-    IntegrityError,
     NotFoundError,
     NotReadyError,
     StoreError,
@@ -188,13 +187,6 @@ def not_ready(location: str, storage_class: str) -> NotReadyError:
         f"{location} is archived{named} and cannot be read yet",
         hint="Restore it with the vendor's tool (`aws s3api restore-object`), wait until it is "
         "done, and run this again.",
-    )
-
-
-def short(location: str, size: int, offset: int, length: int) -> IntegrityError:
-    """Return the error for an object that ends too early."""
-    return IntegrityError(
-        f"{location} has {size} bytes and not the {length} at {offset} that should be there"
     )
 
 

@@ -137,3 +137,18 @@ def check_name(name: str) -> None:
             f"{name!r} cannot be the name of an object: a part of it is longer than"
             f" {PATH_COMPONENT_SIZE_MAX} characters"
         )
+
+
+def check_prefix(prefix: str) -> None:
+    """Refuse a text that no name of an object starts with."""
+    # Any text can begin the last part, also one that could not be a part by itself.
+    check_name(prefix if len(prefix) == NAME_SIZE_MAX else f"{prefix}x")
+
+
+def write_whole(upload: Upload, data: bytes) -> ObjectHead:
+    """Write an object from bytes and end its upload."""
+    try:
+        upload.write(data)
+        return upload.complete()
+    finally:
+        upload.abort()

@@ -11,6 +11,7 @@ ELSEWHERE = {
     "core/stores/folder*.py": "tests/conformance",
     "core/stores/azure_answers.py": "tests/unit/stores/test_azure_errors.py meets every library",
     "core/stores/azure_bucket.py": "tests/conformance",
+    "core/stores/azure_place.py": "tests/conformance, by what is made of it",
     "core/stores/s3*.py": "tests/conformance",
     "core/format/resources/read_pack.py": "tests/golden/test_read_pack.py runs the whole program",
     "core/limits.py": "constants; the module asserts the relations between them as it is imported",

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import InputError
-from core.stores.address import derive_vendor, parse_address
+from core.stores.address import derive_vendor, parse_address, parse_plain_address
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,17 @@ def test_what_names_no_bucket_is_refused(url: str) -> None:
 )
 def test_the_vendor_follows_from_url_and_endpoint(url: str, endpoint: str, vendor: str) -> None:
     assert derive_vendor(url, endpoint) == vendor
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/a//b", "az://con/./a", "s3://bucket/..", "az://con/a/../b"]
+)
+def test_a_prefix_that_other_tools_cannot_reach_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="in its prefix") as caught:
+        parse_plain_address(url)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/a/.b", "az://con/a b/..."])
+def test_other_prefixes_are_plain(url: str) -> None:
+    assert parse_plain_address(url) == parse_address(url)
