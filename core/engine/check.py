@@ -14,9 +14,12 @@ from core.errors import ColdhaulError, InputError, NotFoundError
 from core.format import names
 from core.limits import UNFINISHED_UPLOAD_KEPT_DAYS
 from core.model import Identity
-from core.sources.repository import (
+from core.sources.repository import read_identity
+from core.sources.unlocking import (
+    UNLOCKING_HINT,
+    Secret,
+    describe_secret,
     list_keyset_versions,
-    read_identity,
     read_newest_keyset,
     unlock,
 )
@@ -45,7 +48,7 @@ class Finding:
     hint: str = ""
 
 
-def check_repository(store: Store, secret: str | None, now: datetime) -> tuple[Finding, ...]:
+def check_repository(store: Store, secret: Secret | None, now: datetime) -> tuple[Finding, ...]:
     """Check reach, identity, keys, copies, permissions and leftovers; return all findings.
 
     Permissions are checked by trying: a small object is written under ``sessions/`` and deleted.
@@ -94,14 +97,15 @@ def _describe(identity: Identity) -> Finding:
     )
 
 
-def _check_keys(store: Store, identity: Identity, secret: str | None) -> Iterator[Finding]:
+def _check_keys(store: Store, identity: Identity, secret: Secret | None) -> Iterator[Finding]:
     if not identity.is_encrypted:
         if secret is not None:
             yield Finding(
                 level=Level.WARNING,
                 what="keys",
-                detail="a passphrase is configured, and the repository is not encrypted",
-                hint="Remove encryption.passphrase; encryption is chosen at creation.",
+                detail=f"{describe_secret(secret)} is configured, and the repository is not "
+                "encrypted",
+                hint="Remove encryption; it is chosen at creation.",
             )
         return
     current = read_newest_keyset(store, names.KEYS)
@@ -115,10 +119,7 @@ def _check_keys(store: Store, identity: Identity, secret: str | None) -> Iterato
         )
         return
     if secret is None:
-        raise InputError(
-            "the configuration names no passphrase",
-            hint="Set encryption.passphrase of this repository, for example 'env:NAME'.",
-        )
+        raise InputError("the configuration names no passphrase or cloud key", hint=UNLOCKING_HINT)
     access = unlock(current, identity, secret, names.keyset(current.version))
     kinds = ", ".join(f"{slot.name} ({slot.kind})" for slot in current.slots)
     epochs = len(access.ring.epochs)

@@ -17,19 +17,21 @@ from core.errors import ConflictError, InputError, NotFoundError
 from core.format import names, records
 from core.limits import FORMAT_VERSION
 from core.model import Identity, Parameters, RetentionType
-from core.sources.repository import KeyAccess, Repository
+from core.sources.repository import Repository
+from core.sources.unlocking import KeyAccess, Secret, describe_secret
 from core.stores.store import Store
 
 _FIRST_KEYSETS = (names.packed_keyset(1), names.keyset(1))
 
 
-def create_repository(
+def create_repository(  # noqa: PLR0913  What a repository is once and for all.
     store: Store,
     *,
     retention_type: RetentionType,
-    secret: str | None,
+    secret: Secret | None,
     parameters: Parameters,
     now: datetime,
+    may_be_cloud_key_only: bool = False,
 ) -> Repository:
     """Create a repository, encrypted if there is a ``secret``, or finish one that was begun.
 
@@ -39,6 +41,13 @@ def create_repository(
     """
     if secret == "":
         raise InputError("the passphrase of a repository is empty")
+    if not may_be_cloud_key_only and secret is not None and not isinstance(secret, str):
+        raise InputError(
+            f"{describe_secret(secret)} alone would open {store.url}, and whoever disables or "
+            "deletes it, or closes its account, would take every restore point with it",
+            hint="Create it with encryption.passphrase and add this key afterwards ('coldhaul key "
+            "add NAME --kms ARN'); or say --only-cloud-key and add a recovery key.",
+        )
     _refuse_others(store)
     probe.try_store(store)
     probe.delete_probes(store)
@@ -130,7 +139,7 @@ def _encryption(identity: Identity) -> str:
     return "on" if identity.is_encrypted else "off"
 
 
-def _finish_keys(store: Store, identity: Identity, secret: str | None) -> KeyAccess | None:
+def _finish_keys(store: Store, identity: Identity, secret: Secret | None) -> KeyAccess | None:
     return None if secret is None else create_keys(store, identity, secret)
 
 

@@ -23,18 +23,27 @@ from dataclasses import dataclass, field, replace
 
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.format import keyset, names
-from core.format.keyset import KeyRing, Keyset, PassphraseSlot, RecoverySlot, Slot
+from core.format.keyset import CloudSlot, KeyRing, Keyset, PassphraseSlot, RecoverySlot, Slot
 from core.model import Identity
-from core.sources.repository import (
+from core.sources.repository import read_identity
+from core.sources.unlocking import (
+    CloudKey,
     KeyAccess,
+    Secret,
+    find_kek,
     list_keyset_versions,
-    read_identity,
     read_newest_keyset,
     unlock,
+    wrap_cloud,
 )
 from core.stores.store import Store
 
 FIRST_SLOT = "main"
+
+CLOUD_ONLY_HINT = (
+    "Add a recovery key first ('coldhaul key add NAME --recovery') and keep it on paper; or say "
+    "--only-cloud-key."
+)
 
 # Somebody else was first so often only if two programs change keys in a loop.
 _ROUNDS_MAX = 20
@@ -42,11 +51,12 @@ _ROUNDS_MAX = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotView:
-    """A way in, as it may be shown: no secret, nothing wrapped."""
+    """A way in, as it may be shown: no secret, nothing wrapped. ``key`` is a cloud key's name."""
 
     name: str
     kind: str
     is_usable: bool
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +87,12 @@ class _State:
 _Change = Callable[[_State], tuple[tuple[Slot, ...], KeyRing] | None]
 
 
-def create_keys(store: Store, identity: Identity, secret: str) -> KeyAccess:
-    """Write the first keyset, or finish what somebody began with the same passphrase."""
+def create_keys(store: Store, identity: Identity, secret: Secret) -> KeyAccess:
+    """Write the first keyset, or finish what somebody began with the same secret."""
     kek = keyset.new_kek()
     first = Keyset(
         version=1,
-        slots=(keyset.wrap_passphrase(kek, secret, FIRST_SLOT),),
+        slots=(_wrap(kek, secret, FIRST_SLOT, identity),),
         sealed_keys=keyset.seal_key_ring(kek, keyset.new_key_ring(), identity.id, 1),
     )
     stored = keyset.encode_keyset(first)
@@ -94,7 +104,7 @@ def create_keys(store: Store, identity: Identity, secret: str) -> KeyAccess:
         access = unlock(keyset.decode_keyset(stored, 1), identity, secret, store.url)
     except InputError:
         raise ConflictError(
-            f"creating {store.url} was begun with another passphrase",
+            f"creating {store.url} was begun with another passphrase or key",
             hint="Use the first one, or empty the place and start again.",
         ) from None
     _put_unless_there(store, names.keyset(1), stored)
@@ -104,7 +114,12 @@ def create_keys(store: Store, identity: Identity, secret: str) -> KeyAccess:
 def list_keys(store: Store) -> tuple[SlotView, ...]:
     """Return the slots of the newest keyset, in the order they were added. Needs no secret."""
     return tuple(
-        SlotView(name=slot.name, kind=slot.kind, is_usable=_is_usable(slot))
+        SlotView(
+            name=slot.name,
+            kind=slot.kind,
+            is_usable=_is_usable(slot),
+            key=slot.key if isinstance(slot, CloudSlot) else "",
+        )
         for slot in _newest(store).slots
     )
 
@@ -114,7 +129,7 @@ def export_keyset(store: Store) -> bytes:
     return store.get(names.keyset(_newest(store).version))
 
 
-def add_passphrase(store: Store, secret: str, new_secret: str, name: str) -> None:
+def add_passphrase(store: Store, secret: Secret, new_secret: str, name: str) -> None:
     """Let a further passphrase open the repository; no data is encrypted anew (R9).
 
     Adding what is there already is no error, so that a stopped run can be repeated; another slot
@@ -134,7 +149,7 @@ def add_passphrase(store: Store, secret: str, new_secret: str, name: str) -> Non
     _change_keys(opened, change)
 
 
-def add_recovery(store: Store, secret: str, name: str) -> str:
+def add_recovery(store: Store, secret: Secret, name: str) -> str:
     """Add a recovery key and return its text, which is stored nowhere and cannot be had again."""
     opened = _unlock(store, secret)
     text = keyset.new_recovery_key()
@@ -152,10 +167,33 @@ def add_recovery(store: Store, secret: str, name: str) -> str:
     return text
 
 
-def remove_slot(store: Store, secret: str, name: str) -> None:
+def add_cloud_key(store: Store, secret: Secret, key: CloudKey, name: str) -> None:
+    """Let a further cloud key open the repository, once it has been seen to open what it wraps.
+
+    Adding what is there already is no error, so that a stopped run can be repeated; another slot
+    of this name is a ``ConflictError``.
+    """
+    opened = _unlock(store, secret)
+    slot = wrap_cloud(opened.kek, key, name, opened.identity.id)
+
+    def change(state: _State) -> tuple[tuple[Slot, ...], KeyRing] | None:
+        there = _slot_named(state.keyset, name)
+        if there is None:
+            return (*state.keyset.slots, slot), state.ring
+        if there == slot or find_kek(there, key, opened.identity.id) is not None:
+            return None
+        raise _name_taken(store, name)
+
+    _change_keys(opened, change)
+
+
+def remove_slot(
+    store: Store, secret: Secret, name: str, *, may_leave_cloud_keys_only: bool = False
+) -> None:
     """Close a way in for good: no stored keyset opens with it any more.
 
-    The last usable slot stays (``ConflictError``); an unknown name is a ``NotFoundError``.
+    The last usable slot stays (``ConflictError``), and so does the last that no cloud can take
+    away, unless it is said; an unknown name is a ``NotFoundError``.
     """
     opened = _unlock(store, secret)
     was_there = False
@@ -174,13 +212,15 @@ def remove_slot(store: Store, secret: str, name: str) -> None:
             raise ConflictError(
                 f"{name!r} is the last key that opens {store.url}", hint="Add another one first."
             )
+        if not may_leave_cloud_keys_only:
+            _refuse_cloud_only(store, state.keyset.slots, kept, name)
         was_there = True
         return kept, state.ring
 
     _change_keys(opened, change)
 
 
-def rotate_keys(store: Store, secret: str) -> int:
+def rotate_keys(store: Store, secret: Secret) -> int:
     """Begin a new epoch: what is written from now on has a new key. Return their number.
 
     Nothing stored is encrypted anew, and the key of blob ids stays.
@@ -196,7 +236,7 @@ def rotate_keys(store: Store, secret: str) -> int:
     return len(_change_keys(opened, change).ring.epochs)
 
 
-def _unlock(store: Store, secret: str) -> _Opened:
+def _unlock(store: Store, secret: Secret) -> _Opened:
     """Open the newest keyset with the secret and finish what others left halfway."""
     identity = read_identity(store)
     access = unlock(_newest(store), identity, secret, store.url)
@@ -325,8 +365,31 @@ def _slot_named(current: Keyset, name: str) -> Slot | None:
     return next((slot for slot in current.slots if slot.name == name), None)
 
 
+def _wrap(kek: bytes, secret: Secret, name: str, identity: Identity) -> Slot:
+    if isinstance(secret, str):
+        return keyset.wrap_passphrase(kek, secret, name)
+    return wrap_cloud(kek, secret, name, identity.id)
+
+
 def _is_usable(slot: Slot) -> bool:
+    """Say whether this coldhaul can open with it."""
+    return _is_text(slot) or isinstance(slot, CloudSlot)
+
+
+def _is_text(slot: Slot) -> bool:
+    """Say whether a text opens it, which nobody else can disable or delete."""
     return isinstance(slot, PassphraseSlot | RecoverySlot)
+
+
+def _refuse_cloud_only(
+    store: Store, before: tuple[Slot, ...], kept: tuple[Slot, ...], name: str
+) -> None:
+    if any(map(_is_text, before)) and not any(map(_is_text, kept)):
+        raise ConflictError(
+            f"without {name!r} only a cloud key opens {store.url}, and whoever disables or deletes "
+            "that key, or closes its account, takes every restore point with it",
+            hint=CLOUD_ONLY_HINT,
+        )
 
 
 def _name_taken(store: Store, name: str) -> ConflictError:

@@ -36,6 +36,7 @@ from core.format import names, records
 from core.ids import PointId
 from core.model import Record, SessionKind
 from core.sources.repository import Repository
+from core.sources.unlocking import SecretSource
 from core.stores.store import Store
 
 
@@ -66,7 +67,7 @@ def _never() -> bool:
 
 def rebuild_repository(
     store: Store,
-    secret: Callable[[], str] | None,
+    secret: SecretSource | None,
     progress: Progress,
     stop: Callable[[], bool] = _never,
 ) -> RebuildOutcome:

@@ -1,13 +1,22 @@
 """The first part of a rebuild: what stands at the root, from its copies beside the packs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.engine.create import explanations
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.format import keyset, names, records
 from core.model import Identity
-from core.sources.repository import KeyAccess, Repository, list_keyset_versions
+from core.sources.repository import Repository
+from core.sources.unlocking import (
+    UNLOCKING_HINT,
+    KeyAccess,
+    Secret,
+    SecretSource,
+    describe_secret,
+    find_kek,
+    list_keyset_versions,
+    wrong_secret_hint,
+)
 from core.stores.store import Store
 
 
@@ -26,8 +35,9 @@ class RootRestorer:
     store: Store
     restored: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    _slot_damage: IntegrityError | None = None
 
-    def open(self, secret: Callable[[], str] | None) -> Repository:
+    def open(self, secret: SecretSource | None) -> Repository:
         """Restore identity, keys and texts; return the repository."""
         identity = self._restore_identity()
         keys = self._restore_keys(identity, secret) if identity.is_encrypted else None
@@ -76,7 +86,7 @@ class RootRestorer:
             self._put(missing, data)
         return records.decode_identity(data, name)
 
-    def _restore_keys(self, identity: Identity, secret: Callable[[], str] | None) -> KeyAccess:
+    def _restore_keys(self, identity: Identity, secret: SecretSource | None) -> KeyAccess:
         """Open the highest keyset version that the secret opens, in either place.
 
         The highest of all may be an orphan of a change that was stopped, perhaps the very
@@ -84,20 +94,23 @@ class RootRestorer:
         """
         if secret is None:
             raise InputError(
-                f"{self.store.url} is encrypted and the configuration names no passphrase for it",
-                hint="Set encryption.passphrase of this repository, for example 'env:NAME'.",
+                f"{self.store.url} is encrypted and the configuration names no passphrase "
+                "or cloud key for it",
+                hint=UNLOCKING_HINT,
             )
-        passphrase = secret()
+        given = secret()
         listed = [list_keyset_versions(self.store, place) for place in (names.PACKS, names.KEYS)]
         for version in sorted({*listed[0], *listed[1]}, reverse=True):
             for name in [place[version] for place in listed if version in place]:
-                access = self._open_keyset(name, version, identity, passphrase)
+                access = self._open_keyset(name, version, identity, given)
                 if access is not None:
                     self._copy_keyset(name, version)
                     return access
+        if self._slot_damage is not None:
+            raise self._slot_damage
         raise InputError(
-            f"the passphrase opens no keyset of {self.store.url}",
-            hint="Check which secret the configuration refers to, or use the recovery key.",
+            f"{describe_secret(given)} opens no keyset of {self.store.url}",
+            hint=wrong_secret_hint(given),
         )
 
     def _copy_keyset(self, name: str, version: int) -> None:
@@ -110,11 +123,11 @@ class RootRestorer:
                 self._leave(place, f"differs from {name}; delete it and run this again")
 
     def _open_keyset(
-        self, name: str, version: int, identity: Identity, secret: str
+        self, name: str, version: int, identity: Identity, secret: Secret
     ) -> KeyAccess | None:
         try:
             current = keyset.decode_keyset(self.store.get(name), version)
-            kek = keyset.unwrap(current, secret)
+            kek = self._find_kek(current, name, identity, secret)
             if kek is None:
                 if name.startswith(names.KEYS):
                     self._leave(name, "does not open, and while it is there no older one counts")
@@ -124,3 +137,14 @@ class RootRestorer:
             self._leave(name, f"{error.message}; delete it and run this again")
             return None
         return KeyAccess(kek=kek, version=version, ring=ring)
+
+    def _find_kek(
+        self, current: keyset.Keyset, name: str, identity: Identity, secret: Secret
+    ) -> bytes | None:
+        try:
+            return find_kek(current, secret, identity.id)
+        except IntegrityError as error:
+            # One slot is damaged; the keyset is not, and an older one may have it whole.
+            self._leave(name, error.message)
+            self._slot_damage = self._slot_damage or error
+            return None

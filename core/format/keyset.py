@@ -49,6 +49,11 @@ ARGON2_LANES_MAX = 64
 ARGON2_LANE_KIB_MIN = 8
 
 SLOT_NAME_SIZE_MAX = 64
+# The longest ARN of any service, and the longest answer of KMS to a request to encrypt.
+CLOUD_KEY_SIZE_MAX = 2048
+CLOUD_WRAPPED_SIZE_MAX = 6144
+# What binds a cloud's wrapping to one repository. It is not secret: the cloud logs it.
+CLOUD_CONTEXT = "coldhaul:repository"
 
 _RECOVERY_DOMAIN = b"coldhaul recovery key\0"
 _RECOVERY_CHECK_SIZE = 3
@@ -111,6 +116,18 @@ class RecoverySlot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloudSlot:
+    """The KEK wrapped by a key that a cloud's service holds; ``key`` says which one it is."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STORED
+
+    kind: Literal["aws-kms"]
+    name: str
+    key: Annotated[str, Field(min_length=1, max_length=CLOUD_KEY_SIZE_MAX)]
+    wrapped: Annotated[bytes, Field(min_length=1, max_length=CLOUD_WRAPPED_SIZE_MAX)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignSlot:
     """A slot of a kind that is not known here: kept as it is (``content`` is its JSON)."""
 
@@ -119,7 +136,7 @@ class ForeignSlot:
     content: str
 
 
-Slot = PassphraseSlot | RecoverySlot | ForeignSlot
+Slot = PassphraseSlot | RecoverySlot | CloudSlot | ForeignSlot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +171,7 @@ def encode_keyset(keyset: Keyset) -> bytes:
     Two slots of one name, or a name that is none, are an ``InputError``.
     """
     for slot in keyset.slots:
-        _check_slot_name(slot.name)
+        check_slot_name(slot.name)
     doubled = _doubled_name(keyset.slots)
     if doubled is not None:
         raise InputError(f"there is a key slot named {doubled!r} already")
@@ -223,7 +240,7 @@ def wrap_passphrase(
     kek: bytes, passphrase: str, name: str, *, memory_kib: int = ARGON2_MEMORY_KIB
 ) -> PassphraseSlot:
     """Return a slot that this passphrase opens."""
-    _check_slot_name(name)
+    check_slot_name(name)
     if not passphrase:
         raise InputError(f"the passphrase for key slot {name!r} is empty")
     salt = secrets.token_bytes(SALT_SIZE)
@@ -240,11 +257,16 @@ def wrap_passphrase(
 
 def wrap_recovery(kek: bytes, recovery_key: str, name: str) -> RecoverySlot:
     """Return a slot that this recovery key opens; a mistyped one is an ``InputError``."""
-    _check_slot_name(name)
+    check_slot_name(name)
     key = _read_recovery_key(recovery_key)
     if key is None:
         raise InputError("this is not a recovery key, or it has a typing error")
     return RecoverySlot(name=name, wrapped=aes_key_wrap_with_padding(key, kek))
+
+
+def cloud_context(repository_id: RepositoryId) -> dict[str, str]:
+    """Return what a cloud's service is told when it wraps or unwraps a repository's KEK."""
+    return {CLOUD_CONTEXT: repository_id}
 
 
 def new_recovery_key() -> str:
@@ -258,6 +280,7 @@ def new_recovery_key() -> str:
 def unwrap(locked: Keyset | Slot, secret: str) -> bytes | None:
     """Return the KEK if ``secret`` opens this slot, or any slot of this keyset; None otherwise.
 
+    Slots of cloud keys are opened by their service alone: see ``core.sources.unlocking``.
     One that opens nothing and looks like a mistyped recovery key is an ``InputError``.
     """
     slots: Sequence[Slot] = locked.slots if isinstance(locked, Keyset) else (locked,)
@@ -328,7 +351,8 @@ def _is_slot_name(name: str) -> bool:
     return 1 <= len(name) <= SLOT_NAME_SIZE_MAX and name.isprintable()
 
 
-def _check_slot_name(name: str) -> None:
+def check_slot_name(name: str) -> None:
+    """Raise ``InputError`` for what cannot name a slot."""
     if not _is_slot_name(name):
         raise InputError(
             f"{name!r} cannot name a key slot: it takes 1 to {SLOT_NAME_SIZE_MAX} printable"
@@ -355,6 +379,11 @@ def _read_slot(value: dict[str, JsonValue], where: str) -> Slot:
         return slot
     if kind == "recovery":
         return records.decode(RecoverySlot, data, where)
+    if kind == "aws-kms":
+        cloud = records.decode(CloudSlot, data, where)
+        if not cloud.key.isprintable():
+            raise IntegrityError(f"{where} is damaged: the key of a slot cannot be shown")
+        return cloud
     if not isinstance(kind, str) or not isinstance(name, str):
         raise IntegrityError(f"{where} is damaged: a slot of it has no kind or no name")
     return ForeignSlot(kind=kind, name=name, content=data.decode())

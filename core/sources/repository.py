@@ -7,7 +7,7 @@ first the seal, then the frame's checksum, then the digest or id where one is kn
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,24 +19,20 @@ from core.ids import BlobId, PointId, RepositoryId
 from core.model import Identity, PackRow, Record, RetentionType, TableObject
 from core.sources.pack_reader import PackReader, PlainSealer, decode_named_frame, decode_pieces
 from core.sources.source import SourceBlob
+from core.sources.unlocking import (
+    UNLOCKING_HINT,
+    KeyAccess,
+    SecretSource,
+    list_keyset_versions,
+    read_newest_keyset,
+    unlock,
+)
 from core.stores.store import ObjectHead, Store
 
 T = TypeVar("T")
 
 _PIECE_SIZE = 512 * seal.CHUNK_SIZE
 _STORED_PIECE_SIZE = 512 * seal.STORED_CHUNK_SIZE
-
-# Listing and reading are two requests, and between them a removed key's versions may go.
-_KEYSET_TRIES_MAX = 3
-
-
-@dataclass(slots=True)
-class KeyAccess:
-    """What opens a keyset: the key-encryption key, which outlives keyset versions."""
-
-    kek: bytes = field(repr=False)
-    version: int
-    ring: keyset.KeyRing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,48 +344,19 @@ def read_identity(store: Store) -> Identity:
     return records.decode_identity(data, f"{store.url}/{names.REPOSITORY}")
 
 
-def list_keyset_versions(store: Store, prefix: str) -> dict[int, str]:
-    """Return the keyset versions stored below ``keys/`` or ``packs/``, with their names."""
-    start = prefix if prefix == names.KEYS else f"{names.PACKS}keys-"
-    found = {names.keyset_version(head.name): head.name for head in store.list(start)}
-    return {version: name for version, name in found.items() if version is not None}
+def open_repository(store: Store, secret: SecretSource | None) -> Repository:
+    """Open a repository by what ``secret`` returns: a passphrase, recovery key or cloud key.
 
-
-def read_newest_keyset(store: Store, prefix: str) -> keyset.Keyset | None:
-    """Read the highest keyset version below ``keys/`` or ``packs/``; None without one."""
-    for _ in range(_KEYSET_TRIES_MAX):
-        versions = list_keyset_versions(store, prefix)
-        if not versions:
-            return None
-        newest = max(versions)
-        try:
-            return keyset.decode_keyset(store.get(versions[newest]), newest)
-        except NotFoundError:
-            continue  # Somebody is removing a key: a newer version is there by now.
-    raise IntegrityError(f"{store.url} lists keysets below {prefix} that cannot be found")
-
-
-def unlock(current: keyset.Keyset, identity: Identity, secret: str, where: str) -> KeyAccess:
-    """Open a keyset with a passphrase or recovery key; a wrong one is an ``InputError``."""
-    kek = keyset.unwrap(current, secret)
-    if kek is None:
-        raise InputError(
-            f"the passphrase does not open {where}",
-            hint="Check which secret the configuration refers to, or use the recovery key.",
-        )
-    ring = keyset.open_key_ring(kek, current, identity.id)
-    return KeyAccess(kek=kek, version=current.version, ring=ring)
-
-
-def open_repository(store: Store, secret: Callable[[], str] | None) -> Repository:
-    """Open a repository. ``secret`` is asked only when the repository is encrypted."""
+    It is asked only when the repository is encrypted.
+    """
     identity = read_identity(store)
     if not identity.is_encrypted:
         return Repository(store, identity, None)
     if secret is None:
         raise InputError(
-            f"{store.url} is encrypted and the configuration names no passphrase for it",
-            hint="Set encryption.passphrase of this repository, for example 'env:NAME'.",
+            f"{store.url} is encrypted and the configuration names no passphrase or cloud "
+            "key for it",
+            hint=UNLOCKING_HINT,
         )
     current = read_newest_keyset(store, names.KEYS)
     if current is None:

@@ -9,65 +9,35 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from typing import Any, TypeVar, cast
 
-import botocore.session
 import obstore.store
 from boto3 import Session
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.credentials import (
-    AssumeRoleCredentialFetcher,
-    CredentialProvider,
-    CredentialResolver,
-    Credentials,
-    DeferredRefreshableCredentials,
-)
 from botocore.exceptions import ClientError
-from botocore.loaders import Loader, create_loader
 from obstore.auth.boto3 import Boto3CredentialProvider
 
-from core.errors import InputError, StoreError
-from core.limits import (
-    STORE_CONCURRENCY_MAX,
-    STORE_CONNECT_SECONDS_MAX,
-    STORE_SILENCE_SECONDS_MAX,
-)
+from core.errors import InputError
 from core.stores.address import AMAZON_S3, Address, derive_vendor
+from core.stores.aws_session import (
+    REGION_DEFAULT,
+    client_config,
+    fetch_credentials,
+    open_session,
+)
 from core.stores.connecting import Connecting, fast_options
 from core.stores.s3_answers import BOTO_ERRORS, answer_of
-from core.stores.s3_errors import CREDENTIALS_HINT, Request, judge, unusable_credentials
+from core.stores.s3_errors import Request, judge
 from core.stores.settings import StoreSettings
 
 # botocore gives out credentials that live for ten minutes more at least, and obstore asks again
 # five minutes before what it was told: neither ever signs with what has run out.
 _CREDENTIALS_KEPT = timedelta(minutes=9)
-_REGION_DEFAULT = "us-east-1"
-_ROLE_SESSION = "coldhaul"
 
 # boto3 makes its clients' methods at run time: they have no types.
 Boto = Any
 Result = TypeVar("Result")
-# What ways to credentials fail with beside botocore's own errors: a process that is missing or
-# prints no JSON, a token that has expired already when it is fetched.
-_FETCH_ERRORS = (RuntimeError, OSError, ValueError, KeyError)
-
-
-class _Role(CredentialProvider):  # type: ignore[misc]
-    """Gives botocore the credentials of an assumed role."""
-
-    METHOD = "assume-role"
-
-    def __init__(self, fetcher: AssumeRoleCredentialFetcher) -> None:
-        super().__init__()
-        self._fetcher = fetcher
-
-    def load(self) -> DeferredRefreshableCredentials:
-        """Fetch nothing yet."""
-        return DeferredRefreshableCredentials(
-            method=self.METHOD, refresh_using=self._fetcher.fetch_credentials
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +102,7 @@ class S3Client:
 
         Of what a foreign process failed with only the kind is told: the text may be a secret.
         """
-        try:
-            return fetch()
-        except BOTO_ERRORS as error:
-            raise judge(error, request, self.endpoint) from error
-        except _FETCH_ERRORS as error:
-            raise unusable_credentials(error, request) from None
+        return fetch_credentials(request, self.endpoint, fetch)
 
     def _ready(self, request: Request) -> Boto:
         """Return boto3's client with valid credentials: it would fetch them while it signs."""
@@ -184,7 +149,7 @@ class S3Client:
     def _connect(self) -> Connection:
         request = self._reaching()
         try:
-            session = self._open_session()
+            session = open_session(self._settings, request, self.endpoint)
             region = self._settings.region or self._find_region(session)
             boto = self._open_boto(session, region)
             endpoint = str(boto.meta.endpoint_url)
@@ -210,54 +175,9 @@ class S3Client:
     def _reaching(self) -> Request:
         return self.request("reach", "", "s3:ListBucket")
 
-    def _open_session(self) -> Session:
-        """Return a session whose credentials are there and valid now, or say what is wrong."""
-        settings = self._settings
-        core = self._new_session()
-        session = Session(botocore_session=core, region_name=settings.region or None)
-        if settings.role_arn:
-            session = self._assume_role(session)
-        found = self._need_credentials(session)
-        self.fetch_credentials(self._reaching(), found.get_frozen_credentials)
-        return session
-
-    def _new_session(self) -> botocore.session.Session:
-        core = botocore.session.Session(profile=self._settings.profile or None)
-        core.register_component("data_loader", _share_loader())
-        return core
-
-    def _need_credentials(self, session: Session) -> Credentials:
-        found: Credentials | None = self.fetch_credentials(
-            self._reaching(), session.get_credentials
-        )
-        if found is None:
-            raise StoreError(
-                f"there are no credentials for {self._address.url}", hint=CREDENTIALS_HINT
-            )
-        return found
-
-    def _assume_role(self, source: Session) -> Session:
-        """Return a session with the role's short-lived credentials, fetched again in time."""
-
-        def create_client(service: str, **keys: object) -> Boto:
-            region = source.region_name or _REGION_DEFAULT
-            return source.client(
-                service, region_name=region, config=self._config(), verify=self._verify(), **keys
-            )
-
-        fetcher = AssumeRoleCredentialFetcher(
-            client_creator=create_client,
-            source_credentials=self._need_credentials(source),
-            role_arn=self._settings.role_arn,
-            extra_args={"RoleSessionName": _ROLE_SESSION},
-        )
-        core = self._new_session()
-        core.register_component("credential_provider", CredentialResolver([_Role(fetcher)]))
-        return Session(botocore_session=core, region_name=source.region_name)
-
     def _find_region(self, session: Session) -> str:
         """Return the bucket's region: S3 says it even to those who may not see the bucket."""
-        default = session.region_name or _REGION_DEFAULT
+        default = session.region_name or REGION_DEFAULT
         if self._settings.endpoint:
             return default
         boto = self._open_boto(session, default)
@@ -284,13 +204,8 @@ class S3Client:
         return boto
 
     def _config(self) -> Config:
-        proxy = self._settings.http_proxy
-        return Config(
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            connect_timeout=STORE_CONNECT_SECONDS_MAX,
-            read_timeout=STORE_SILENCE_SECONDS_MAX,
-            max_pool_connections=STORE_CONCURRENCY_MAX,
-            proxies={"http": proxy, "https": proxy} if proxy else None,
+        return client_config(
+            self._settings,
             # Each part carries the checksum that we computed: no second one, and no hash of the
             # body in the signature.
             request_checksum_calculation="when_required",
@@ -337,12 +252,6 @@ class S3Client:
 def _region_of(answer: Mapping[str, Any]) -> str:
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return str(headers.get("x-amz-bucket-region", ""))
-
-
-@cache
-def _share_loader() -> Loader:
-    """Return this process's one reader of botocore's descriptions, which take long to read."""
-    return create_loader()
 
 
 def _add_md5(request: AWSRequest, **_: object) -> None:

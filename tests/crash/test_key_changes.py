@@ -22,7 +22,7 @@ from core.engine.keys import (
 from core.errors import ConflictError, InputError
 from core.format import keyset, names
 from core.format.keyset import KeyRing
-from core.sources.repository import list_keyset_versions
+from core.sources.unlocking import list_keyset_versions
 from core.stores.store import Store
 from tests.support.repositories import SECRET, create_in, names_in, new_store, reopen
 from tests.support.stores import Crash, CrashingStore

@@ -1,5 +1,6 @@
 """What can go wrong between a client and a store, and the rules that say when it does."""
 
+import json
 import random
 import re
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ class Refusal(Fault):
 
     def encode(self, kind: Kind, method: str) -> bytes:
         """Return the answer as the vendor writes it."""
+        if kind == "aws":
+            return self._encode_json()
         text = f"<Code>{self.name}</Code><Message>{self.message}</Message>"
         body = f'<?xml version="1.0" encoding="utf-8"?><Error>{text}</Error>'.encode()
         headers = {"Content-Type": "application/xml", "Content-Length": str(len(body))}
@@ -34,6 +37,18 @@ class Refusal(Fault):
         lines = [f"{name}: {value}" for name, value in {**headers, **self.headers}.items()]
         head = "\r\n".join([f"HTTP/1.1 {self.status} {self.name}", *lines, "", ""])
         return head.encode() + (b"" if method == "HEAD" else body)
+
+    def _encode_json(self) -> bytes:
+        body = json.dumps({"__type": self.name, "message": self.message}).encode()
+        headers = {
+            "Content-Type": "application/x-amz-json-1.1",
+            "Content-Length": str(len(body)),
+            "x-amzn-RequestId": "FAULT",
+            **self.headers,
+        }
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        head = "\r\n".join([f"HTTP/1.1 {self.status} {self.name}", *lines, "", ""])
+        return head.encode() + body
 
 
 # The request never reaches the store.
@@ -90,6 +105,19 @@ _STATUSES: dict[Kind, dict[str, int]] = {
         "BlobBeingRehydrated": 409,
         "BlobAlreadyExists": 409,
         "ConditionNotMet": 412,
+    },
+    "aws": {
+        "AccessDeniedException": 400,
+        "DecryptionFailure": 400,
+        "DisabledException": 400,
+        "ExpiredTokenException": 400,
+        "IncorrectKeyException": 400,
+        "InternalServiceError": 500,
+        "KMSInternalException": 500,
+        "KMSInvalidStateException": 400,
+        "ServiceUnavailableException": 503,
+        "ThrottlingException": 400,
+        "UnrecognizedClientException": 400,
     },
 }
 _HEADERS = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 from urllib.parse import unquote
 
-Kind = Literal["s3", "azure"]
+Kind = Literal["s3", "azure", "aws"]
 Words = Mapping[str, str]
 # Nothing that we send may be called so.
 UNKNOWN = "unknown"
@@ -178,8 +178,15 @@ def emulated_azure_operation(method: str, path: str, query: Words, headers: Word
     return azure_operation(method, path.lstrip("/").partition("/")[2], query, headers)
 
 
+def aws_operation(method: str, path: str, query: Words, headers: Words) -> str:
+    """Return the name of a request to one of Amazon's services that speak JSON: KMS and others."""
+    service, _, operation = headers.get("x-amz-target", "").rpartition(".")
+    return operation if method == "POST" and path == "/" and service else UNKNOWN
+
+
 OPERATIONS: dict[Kind, Callable[[str, str, Words, Words], str]] = {
     "s3": s3_operation,
     "azure": emulated_azure_operation,
+    "aws": aws_operation,
 }
 LISTINGS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions", "ListBlobs"})

@@ -22,7 +22,13 @@ from tests.emulators.programs import (
     AZURE_ACCOUNT_KEY,
     SECRET_ACCESS_KEY,
 )
-from tests.emulators.services import AZURE_KEY_VARIABLE, AzureService, KeyReference, S3Service
+from tests.emulators.services import (
+    AZURE_KEY_VARIABLE,
+    AmazonService,
+    AzureService,
+    KeyReference,
+    S3Service,
+)
 from tests.emulators.starting import emulator, run_of_tests
 
 REGION = "us-east-1"
@@ -93,6 +99,16 @@ def localstack(emulators: RunFolder, s3_credentials: None) -> Iterator[S3Service
             yield service
         return
     yield _s3(emulators, "localstack", vendor="amazon-s3")
+
+
+@pytest.fixture
+def amazon(
+    emulators: RunFolder, s3_credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> AmazonService:
+    """KMS and Secrets Manager, found where boto3 looks for their endpoints: always LocalStack."""
+    service = AmazonService(endpoint=emulator(emulators, "localstack").endpoint, region=REGION)
+    service.reach_by(service.endpoint, monkeypatch)
+    return service
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from tests.emulators.faults import Rule
 from tests.emulators.restores import Restores
 
 if TYPE_CHECKING:
+    import pytest
     from azure.storage.blob import BlobServiceClient
 
 # The vendors' libraries take a second to import, and every test run imports this module: they are
@@ -100,6 +101,39 @@ class S3Service:
                 client.abort_multipart_upload(
                     Bucket=address.container, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmazonService:
+    """KMS and Secrets Manager of one account."""
+
+    endpoint: str
+    region: str
+
+    def client(self, name: str) -> Any:  # noqa: ANN401  # boto3 makes its classes as it runs.
+        """Return a client of Amazon's own library, by the service's name."""
+        import boto3
+
+        return boto3.client(name, region_name=self.region, endpoint_url=self.endpoint)
+
+    def reach_by(self, endpoint: str, monkeypatch: "pytest.MonkeyPatch") -> None:
+        """Let boto3, in this and in every child process, find the services at an endpoint."""
+        for name in ("KMS", "SECRETS_MANAGER"):
+            monkeypatch.setenv(f"AWS_ENDPOINT_URL_{name}", endpoint)
+
+    def fault_proxy(self, *rules: Rule) -> FaultProxy:
+        """Return a proxy in front of the emulator; ``reach_by`` its endpoint goes through it."""
+        return FaultProxy(self.endpoint, "aws", rules)
+
+    def new_key(self, **settings: object) -> str:
+        """Create a KMS key and return its ARN."""
+        metadata = self.client("kms").create_key(**settings)["KeyMetadata"]
+        return str(metadata["Arn"])
+
+    def new_secret(self, **value: object) -> str:
+        """Create a secret with ``SecretString`` or ``SecretBinary`` and return its ARN."""
+        name = f"coldhaul-{secrets.token_hex(8)}"
+        return str(self.client("secretsmanager").create_secret(Name=name, **value)["ARN"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

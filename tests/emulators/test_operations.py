@@ -4,6 +4,7 @@ import pytest
 
 from tests.emulators.operations import (
     UNKNOWN,
+    aws_operation,
     azure_operation,
     emulated_azure_operation,
     parse_query,
@@ -90,3 +91,18 @@ def split(line: str) -> tuple[str, str, dict[str, str]]:
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
     return method, path, parse_query(query)
+
+
+@pytest.mark.parametrize(
+    ("line", "target", "name"),
+    [
+        ("POST /", "TrentService.Decrypt", "Decrypt"),
+        ("POST /", "secretsmanager.GetSecretValue", "GetSecretValue"),
+        ("POST /", "Decrypt", UNKNOWN),
+        ("POST /", "", UNKNOWN),
+        ("GET /", "TrentService.Decrypt", UNKNOWN),
+    ],
+)
+def test_services_that_speak_json(line: str, target: str, name: str) -> None:
+    method, path, query = split(line)
+    assert aws_operation(method, path, query, {"x-amz-target": target}) == name

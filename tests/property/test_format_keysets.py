@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from core.errors import InputError, IntegrityError
 from core.format.keyset import (
+    CLOUD_KEY_SIZE_MAX,
+    CLOUD_WRAPPED_SIZE_MAX,
+    CloudSlot,
     KeyRing,
     Keyset,
     decode_keyset,
@@ -53,6 +56,33 @@ def test_a_key_ring_comes_back(epochs: list[bytes], id_key: bytes, version: int)
         encode_keyset(Keyset(version=version, slots=MADE.slots, sealed_keys=sealed)), version
     )
     assert open_key_ring(KEK, made, REPOSITORY) == ring
+
+
+shown = st.characters(exclude_categories=["C", "Z"])
+
+
+@given(
+    st.text(shown, min_size=1, max_size=64),
+    st.text(shown, min_size=1, max_size=CLOUD_KEY_SIZE_MAX),
+    st.binary(min_size=1, max_size=CLOUD_WRAPPED_SIZE_MAX),
+)
+def test_a_slot_of_a_cloud_key_comes_back(name: str, key: str, wrapped: bytes) -> None:
+    slot = CloudSlot(kind="aws-kms", name=name, key=key, wrapped=wrapped)
+    made = Keyset(version=7, slots=(slot,), sealed_keys=b"sealed")
+    data = encode_keyset(made)
+    assert decode_keyset(data, 7) == made
+    assert encode_keyset(decode_keyset(data)) == data
+
+
+@given(
+    st.sampled_from(["kind", "name", "key", "wrapped", "other"]),
+    values | st.text(alphabet="0123456789abcdef"),
+)
+def test_a_field_of_a_cloud_slot_of_any_value_is_read_or_refused(name: str, value: object) -> None:
+    stored = json.loads(DATA)
+    slot = {"kind": "aws-kms", "name": "cloud", "key": "arn:aws:kms:x:1:key/a", "wrapped": "00"}
+    stored["slots"].append({**slot, name: value})
+    decodes_or_is_refused(json.dumps(stored).encode())
 
 
 @given(st.binary(max_size=200))

@@ -43,7 +43,8 @@ from core.model import (
     RetentionType,
     SessionKind,
 )
-from core.sources.repository import KeyAccess, Repository
+from core.sources.repository import Repository
+from core.sources.unlocking import KeyAccess
 from core.stores.folder import FolderStore
 from core.stores.store import Store
 

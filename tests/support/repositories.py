@@ -6,6 +6,7 @@ from pathlib import Path
 from core.engine.create import create_repository
 from core.model import Parameters, RetentionType
 from core.sources.repository import Repository, open_repository
+from core.sources.unlocking import Secret
 from core.stores.folder import FolderStore
 from core.stores.store import Store
 
@@ -15,7 +16,7 @@ SECRET = "correct horse battery staple"
 
 def create_in(
     store: Store,
-    secret: str | None = None,
+    secret: Secret | None = None,
     retention_type: RetentionType = RetentionType.SNAPSHOT_BASED,
     parameters: Parameters | None = None,
 ) -> Repository:
@@ -34,12 +35,12 @@ def new_store(folder: Path) -> FolderStore:
     return FolderStore(folder, create=True)
 
 
-def new_repository(folder: Path, secret: str | None = None) -> Repository:
+def new_repository(folder: Path, secret: Secret | None = None) -> Repository:
     """Create a repository in a new folder."""
     return create_in(new_store(folder), secret)
 
 
-def reopen(store: Store, secret: str | None = None) -> Repository:
+def reopen(store: Store, secret: Secret | None = None) -> Repository:
     """Open a repository as another process would."""
     return open_repository(store, None if secret is None else lambda: secret)
 

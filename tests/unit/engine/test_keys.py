@@ -17,7 +17,8 @@ from core.engine.keys import (
 )
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.format import keyset, names
-from core.sources.repository import KeyAccess, Repository
+from core.sources.repository import Repository
+from core.sources.unlocking import KeyAccess
 from core.stores.store import Store
 from tests.support.repositories import SECRET, create_in, names_in, new_store, reopen
 from tests.support.stores import Hooked, Kind, LostAnswer

@@ -9,6 +9,7 @@ import pytest
 from core.errors import InputError, IntegrityError
 from core.format import keyset, seal
 from core.format.keyset import (
+    CloudSlot,
     ForeignSlot,
     KeyRing,
     Keyset,
@@ -287,15 +288,54 @@ def test_fields_of_later_versions_are_ignored() -> None:
 
 
 def test_slots_of_unknown_kinds_are_kept_as_they_are() -> None:
-    foreign = {"kind": "aws-kms", "name": "cloud", "key": "arn", "wrapped": [1, {"deep": None}]}
+    foreign = {"kind": "new", "name": "cloud", "key": "arn", "wrapped": [1, {"deep": None}]}
     value = stored_value()
     value["slots"].append(foreign)
     found = decode_keyset(stored(value), 1)
     assert isinstance(found.slots[2], ForeignSlot)
-    assert (found.slots[2].kind, found.slots[2].name) == ("aws-kms", "cloud")
+    assert (found.slots[2].kind, found.slots[2].name) == ("new", "cloud")
     assert json.loads(encode_keyset(replace(found, version=2)))["slots"][2] == foreign
     assert unwrap(found, PASSPHRASE) == KEK
     assert unwrap(found.slots[2], PASSPHRASE) is None
+
+
+def test_a_slot_of_a_cloud_key_comes_back_and_opens_for_no_text() -> None:
+    slot = CloudSlot(kind="aws-kms", name="cloud", key="arn:aws:kms:x:1:key/a", wrapped=b"\0" * 184)
+    made = replace(MADE, slots=(*MADE.slots, slot))
+    assert decode_keyset(encode_keyset(made), 1) == made
+    assert stored_value(made)["slots"][2] == {
+        "kind": "aws-kms",
+        "name": "cloud",
+        "key": "arn:aws:kms:x:1:key/a",
+        "wrapped": "00" * 184,
+    }
+    assert unwrap(slot, PASSPHRASE) is None
+    assert unwrap(replace(made, slots=(slot,)), RECOVERY_KEY) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("key", ""),
+        ("key", 7),
+        ("key", "x" * 2049),
+        ("key", "\x1b[2J"),
+        ("key", None),
+        ("wrapped", ""),
+        ("wrapped", "no hex"),
+        ("wrapped", "00" * 6145),
+    ],
+)
+def test_a_damaged_slot_of_a_cloud_key_is_damage(field: str, value: object) -> None:
+    stored_keyset = stored_value()
+    slot = {"kind": "aws-kms", "name": "cloud", "key": "arn", "wrapped": "00", field: value}
+    stored_keyset["slots"].append(slot)
+    with pytest.raises(IntegrityError, match=r"keys/1\.json is damaged: .*key|wrapped"):
+        decode_keyset(stored(stored_keyset), 1)
+
+
+def test_a_cloud_is_told_which_repository_it_wraps_for() -> None:
+    assert keyset.cloud_context(REPOSITORY) == {"coldhaul:repository": REPOSITORY}
 
 
 def test_slots_say_their_kind() -> None:
