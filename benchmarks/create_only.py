@@ -61,9 +61,9 @@ class CreateOnlyStore:
         """Ask the store."""
         return self._store.archived(names)
 
-    def unfinished(self) -> Iterator[UnfinishedUpload]:
+    def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
         """Ask the store."""
-        return self._store.unfinished()
+        return self._store.unfinished(prefixes)
 
     def discard(self, upload: UnfinishedUpload) -> None:
         """Abort an upload."""

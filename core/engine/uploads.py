@@ -8,8 +8,13 @@ from datetime import timedelta
 
 from core.engine.session import Clock
 from core.errors import StoreError
+from core.format import names
 from core.limits import UNFINISHED_UPLOAD_KEPT_DAYS, UNFINISHED_UPLOAD_OLD_DAYS
 from core.stores.store import Store, UnfinishedUpload
+
+# Where objects may be larger than a part. Loose blobs never are, and there may be millions of them:
+# Azure finds unfinished uploads only by listing what is there.
+IN_PARTS = (names.PACKS, names.INDEX, names.LAYERS, names.RECORDS, names.SESSIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,7 @@ class Sweep:
 def find_old_uploads(store: Store, clock: Clock) -> tuple[UnfinishedUpload, ...]:
     """Return the unfinished uploads that have been open for longer than a pack takes."""
     newest = clock() - timedelta(days=UNFINISHED_UPLOAD_OLD_DAYS)
-    return tuple(upload for upload in store.unfinished() if upload.started < newest)
+    return tuple(upload for upload in store.unfinished(IN_PARTS) if upload.started < newest)
 
 
 def sweep_uploads(store: Store, clock: Clock) -> Sweep:

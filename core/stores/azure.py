@@ -124,15 +124,16 @@ class AzureStore(AzurePlace):
             )
         )
 
-    def unfinished(self) -> Iterator[UnfinishedUpload]:
-        """Yield the uploads below the root that were begun and neither completed nor aborted.
+    def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads below these prefixes that were neither completed nor aborted.
 
         Azure keeps the blocks of an aborted one for a week as well: they are told like the others.
-        So is the empty object of a ``discard`` that was cut short.
+        So is the empty object of a ``discard`` that was cut short. All objects are listed for that.
         """
-        for blob in self._blobs("", include="uncommittedblobs"):
-            if not blob.size:
-                yield from self._pacer.run(partial(self._find_blocks, blob))
+        for prefix in prefixes:
+            for blob in self._blobs(prefix, include="uncommittedblobs"):
+                if not blob.size:
+                    yield from self._pacer.run(partial(self._find_blocks, blob))
 
     def discard(self, upload: UnfinishedUpload) -> None:
         """Abort an upload that ``unfinished`` has found; one that is gone is no error.

@@ -143,8 +143,9 @@ class FolderStore:
         del names
         return {}
 
-    def unfinished(self) -> Iterator[UnfinishedUpload]:
+    def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
         """Yield nothing: temporary files are swept by the writes that follow."""
+        del prefixes
         return iter(())
 
     def discard(self, upload: UnfinishedUpload) -> None:

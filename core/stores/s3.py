@@ -5,6 +5,7 @@ all else is boto3's. Every request is run by one ``Pacer``. Names are keys below
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from core.stores.s3_errors import (
     not_ready,
 )
 from core.stores.s3_listing import Listing, list_objects
+from core.stores.s3_unfinished import list_uploads
 from core.stores.s3_upload import S3Upload, Target
 from core.stores.settings import StoreSettings
 from core.stores.store import (
@@ -197,48 +199,17 @@ class S3Store:
         for start in range(0, len(names), _DELETES_MAX):
             self._pacer.run(partial(self._delete, names[start : start + _DELETES_MAX]))
 
-    def unfinished(self) -> Iterator[UnfinishedUpload]:
-        """Yield the uploads below the root that were begun and neither completed nor aborted."""
-        request = self._client.request("list uploads of", "", "s3:ListBucketMultipartUploads")
-        marks: dict[str, str] = {}
-        while True:
-            try:
-                page = self._run(
-                    request,
-                    "list_multipart_uploads",
-                    Bucket=self._bucket,
-                    Prefix=self._root,
-                    **marks,
-                )
-            except NotFoundError:
-                # How rclone says that there are none; a missing bucket is another error.
-                return
-            for entry in page.get("Uploads", ()):
-                yield UnfinishedUpload(
-                    name=entry["Key"].removeprefix(self._root),
-                    token=entry["UploadId"],
-                    started=entry["Initiated"].astimezone(UTC),
-                )
-            if not page.get("IsTruncated"):
-                return
-            marks = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page["NextUploadIdMarker"],
-            }
+    def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads below these prefixes that were neither completed nor aborted."""
+        found = list_uploads(self._client, self._pacer, self._bucket, self._root)
+        return (upload for upload in found if upload.name.startswith(tuple(prefixes)))
 
     def discard(self, upload: UnfinishedUpload) -> None:
         """Abort an upload that ``unfinished`` has found; one that is gone is no error."""
+        place = {"Bucket": self._bucket, "Key": self._root + upload.name}
         request = self._client.request("abort", upload.name, "s3:AbortMultipartUpload")
-        try:
-            self._run(
-                request,
-                "abort_multipart_upload",
-                Bucket=self._bucket,
-                Key=self._root + upload.name,
-                UploadId=upload.token,
-            )
-        except NotFoundError:
-            return
+        with suppress(NotFoundError):
+            self._run(request, "abort_multipart_upload", **place, UploadId=upload.token)
 
     # --- Single requests ---------------------------------------------------------------------
 

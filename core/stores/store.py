@@ -113,8 +113,11 @@ class Store(Protocol):
         out. Reading such an object is a ``NotReadyError``.
         """
 
-    def unfinished(self) -> Iterator[UnfinishedUpload]:
-        """Yield the uploads below the root that were begun and neither completed nor aborted."""
+    def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads that were begun and neither completed nor aborted.
+
+        Only those of names that start with one of ``prefixes``, none of which starts with another.
+        """
 
     def discard(self, upload: UnfinishedUpload) -> None:
         """Abort an upload that ``unfinished`` has found; one that is gone is no error."""

@@ -208,6 +208,9 @@ def test_unfinished_uploads_below_the_root_are_found_and_discarded(place: Place)
     found = list(place.store.unfinished())
     assert sorted(each.name for each in found) == ["packs/s/p", *["packs/s/r"] * 3]
     assert all(each.started.tzinfo is not None for each in found)
+    some = [each.name for each in place.store.unfinished(["blobs/", "packs/s/p"])]
+    assert some == ["packs/s/p"]
+    assert list(place.store.unfinished(["blobs/"])) == []
     for each in found:
         place.store.discard(each)
         place.store.discard(each)

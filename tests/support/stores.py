@@ -74,8 +74,8 @@ class Wrapping:
     def archived(self, names: Sequence[str]) -> Mapping[str, str]:
         return self.inner.archived(names)
 
-    def unfinished(self) -> Iterator[UnfinishedUpload]:
-        return self.inner.unfinished()
+    def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
+        return self.inner.unfinished(prefixes)
 
     def discard(self, upload: UnfinishedUpload) -> None:
         self.inner.discard(upload)
@@ -242,8 +242,8 @@ class Unfinished(Wrapping):
         ]
         self._kept = tuple(kept)
 
-    def unfinished(self) -> Iterator[UnfinishedUpload]:
-        return iter(list(self.uploads))
+    def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
+        return iter([each for each in self.uploads if each.name.startswith(tuple(prefixes))])
 
     def discard(self, upload: UnfinishedUpload) -> None:
         if upload.name.startswith(self._kept):

@@ -26,6 +26,12 @@ def test_old_is_what_no_pack_can_take(tmp_path: Path) -> None:
     assert names(found) == ["packs/b", "packs/c", "packs/d"]
 
 
+def test_loose_blobs_are_not_looked_through(tmp_path: Path) -> None:
+    started = {name: NOW - timedelta(hours=500) for name in ("blobs/aa/a", "layers/a", "index/a")}
+    found = find_old_uploads(Unfinished(new_store(tmp_path), started, ()), lambda: NOW)
+    assert names(found) == ["layers/a", "index/a"]
+
+
 def test_a_sweep_gives_up_what_is_two_days_old(tmp_path: Path) -> None:
     store = unfinished(tmp_path)
     swept = sweep_uploads(store, lambda: NOW)

@@ -115,6 +115,20 @@ def test_what_was_given_up_is_invisible_found_and_discarded(azurite: AzureServic
     assert store.get("packs/given-up") == data
 
 
+def test_only_what_is_below_the_prefixes_is_listed(azurite: AzureService) -> None:
+    url = f"{azurite.new_url()}/p"
+    theirs = AzureStore(url, azurite.settings)
+    for name in ("blobs/a", "index/a", "packs/a"):
+        upload(theirs, name, 2 * MIB, end=False)
+    with azurite.fault_proxy() as proxy:
+        store = AzureStore(url, azurite.behind(proxy.endpoint).settings)
+        found = [each.name for each in store.unfinished(["packs/", "index/", "layers/"])]
+        assert found == ["packs/a", "index/a"]
+        asked = [operation for _, operation, _ in proxy.counts.elements()]
+    assert asked.count("ListBlobs") == 3
+    assert [each.name for each in theirs.unfinished()] == ["blobs/a", "index/a", "packs/a"]
+
+
 def test_discarding_touches_no_object(azurite: AzureService) -> None:
     store = AzureStore(azurite.new_url(), azurite.settings)
     store.put("a", b"content")
