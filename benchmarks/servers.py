@@ -6,9 +6,10 @@ folder and without a look at signatures, and passes everything else on; at the t
 passes everything on. What the servers' processes take is counted apart: they share the machine's
 cores with what is measured.
 
-rclone's ETags are MD5 and nginx's are not: a GET that is pinned to an ETag takes one more turn
-inside nginx, where the condition is dropped and the answer says that it held. Nothing changes the
-buckets while they are served.
+rclone's ETags are MD5 and nginx's are not, and nginx looks at conditions in answers of status 200
+only: a GET that is pinned to an ETag and begins at the first byte is answered with the whole object
+under 206 and the ETag that was asked for. Nothing changes the buckets while they are served, and
+nobody here asks for less than a whole object.
 """
 
 import os
@@ -72,30 +73,25 @@ http {{
     proxy_buffering off;
     proxy_read_timeout 600;
     upstream rclone {{ server 127.0.0.1:{rclone}; keepalive 128; }}
-    upstream unpinned {{ server unix:{folder}/unpinned.sock; keepalive 128; }}
     server {{
         listen 127.0.0.1:{source} backlog=1024;
         root {buckets};
         location / {{
             error_page 418 = @rclone;
-            error_page 419 = @unpinned;
+            error_page 419 =206 @pinned;
             if ($request_method != GET) {{ return 418; }}
             if ($args ~ "(tagging|acl|attributes|uploadId|list-type|prefix)") {{ return 418; }}
-            if ($http_if_match) {{ return 419; }}
+            set $pinned "$http_if_match $http_range";
+            if ($pinned ~ '^".*" bytes=0-') {{ return 419; }}
+            if ($http_if_match) {{ return 418; }}
             try_files $uri @rclone;
         }}
         location @rclone {{ proxy_pass http://rclone; }}
-        location @unpinned {{
-            proxy_set_header If-Match "";
-            proxy_hide_header ETag;
+        location @pinned {{
+            etag off;
             add_header ETag $http_if_match;
-            proxy_pass http://unpinned;
+            try_files $uri @rclone;
         }}
-    }}
-    server {{
-        listen unix:{folder}/unpinned.sock;
-        access_log off;
-        root {buckets};
     }}
     server {{
         listen 127.0.0.1:{target} backlog=1024;
@@ -141,7 +137,6 @@ class Servers:
         self._ports = {str(ports[1]): "source", str(ports[2]): "target"}
         self._log = folder / "requests.log"
         self._log.unlink(missing_ok=True)
-        (folder / "unpinned.sock").unlink(missing_ok=True)
         configuration = folder / "nginx.conf"
         names = dict(zip(("rclone", "source", "target"), ports, strict=True))
         configuration.write_text(_CONFIG.format(folder=folder, buckets=buckets, **names))

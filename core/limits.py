@@ -156,6 +156,8 @@ STORE_SILENCE_SECONDS_MAX = 60
 # quoted. What it says of an error is short.
 LISTING_SIZE_MAX = 8 * MIB
 ERROR_DOCUMENT_SIZE_MAX = 64 * KIB
+# An answer's head: S3 takes 2 KiB of metadata, others more; what is larger comes from no store.
+HTTP_HEAD_SIZE_MAX = 64 * KIB
 # A wait before the next try is drawn from zero to twice the one before, from about a round trip up
 # to what lets a partition of S3 split.
 STORE_DELAY_SECONDS_MIN = 0.1

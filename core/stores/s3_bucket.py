@@ -16,7 +16,7 @@ from core.errors import ConflictError, InputError, StoreError
 from core.limits import LISTING_SIZE_MAX
 from core.stores.address import AMAZON_S3, derive_vendor, parse_address
 from core.stores.bucket import ListedObject, ListPage, ObjectPart, Properties
-from core.stores.http_pool import Reply
+from core.stores.http_connection import Reply
 from core.stores.pacing import Pacer, TransientError, share_bandwidth
 from core.stores.s3_client import S3Client
 from core.stores.s3_documents import parse_listing, parse_tags
@@ -39,6 +39,7 @@ class S3Bucket:
         """Touch nothing yet."""
         self._settings = settings
         self._address = parse_address(url)
+        self._vendor = settings.vendor or derive_vendor(self._address.url, settings.endpoint)
         self._root = f"{self._address.prefix}/" if self._address.prefix else ""
         self._client = S3Client(self._address, settings)
         self._requests = S3Requests(self._client, self._address, settings)
@@ -59,7 +60,7 @@ class S3Bucket:
     @property
     def vendor(self) -> str:
         """``amazon-s3`` or ``s3-compatible``: as said, or as the endpoint says."""
-        return self._settings.vendor or derive_vendor(self.url, self._settings.endpoint)
+        return self._vendor
 
     @property
     def identity(self) -> str:

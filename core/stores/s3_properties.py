@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from email.errors import MessageError
 from email.header import decode_header
-from http.client import HTTPMessage
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,20 +28,20 @@ _NAMES = {
 }
 
 
-def has_tags(headers: HTTPMessage) -> bool:
+def has_tags(headers: Mapping[str, str]) -> bool:
     """Say whether an object has tags, which a request of their own gives."""
     count = headers.get(_TAG_COUNT, "0")
     return count.isdigit() and int(count) > 0
 
 
-def read_properties(headers: HTTPMessage, tags: Mapping[str, str]) -> Properties:
-    """Return what an answer's headers say."""
+def read_properties(headers: Mapping[str, str], tags: Mapping[str, str]) -> Properties:
+    """Return what an answer's headers say; their names are in lower case."""
     metadata = {
-        name[len(_METADATA) :].lower(): _decode(value)
+        name[len(_METADATA) :]: _decode(value)
         for name, value in headers.items()
-        if name.lower().startswith(_METADATA)
+        if name.startswith(_METADATA)
     }
-    values = {field: _decode_bytes(headers.get(name, "")) for field, name in _NAMES.items()}
+    values = {field: _decode_bytes(headers.get(name.lower(), "")) for field, name in _NAMES.items()}
     values["content_encoding"] = _stored_encoding(values["content_encoding"])
     return Properties(**values, metadata=metadata, tags=tags)
 
@@ -79,7 +78,7 @@ def _stored_encoding(value: str) -> str:
 
 
 def _decode_bytes(value: str) -> str:
-    """Return a header's value as text: http.client reads every byte as a character of Latin-1."""
+    """Return a header's value as text: every byte of it was read as a character of Latin-1."""
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeError:

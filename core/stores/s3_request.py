@@ -15,7 +15,8 @@ from botocore.utils import get_environ_proxies
 from core.errors import StoreError
 from core.limits import ERROR_DOCUMENT_SIZE_MAX
 from core.stores.address import Address
-from core.stores.http_pool import HTTP_ERRORS, ConnectError, HttpPool, Reply
+from core.stores.http_connection import Reply, UnfitRequestError
+from core.stores.http_pool import HTTP_ERRORS, ConnectError, HttpPool
 from core.stores.s3_answers import Answer
 from core.stores.s3_client import Connection, S3Client
 from core.stores.s3_documents import parse_error
@@ -66,16 +67,21 @@ class S3Requests:
         credentials = self._client.fetch_credentials(
             request, route.connection.credentials.get_frozen_credentials
         )
-        signed = route.signer.sign(method, path, query, headers or {}, credentials)
         try:
             reply = route.pool.request(
                 method,
                 f"{path}?{query}" if query else path,
-                signed,
+                route.signer.sign(method, path, query, headers or {}, credentials),
                 size_max=max(size_max, ERROR_DOCUMENT_SIZE_MAX),
             )
         except HTTP_ERRORS as error:
             _refuse(error, request, route.connection.endpoint)
+        except (UnfitRequestError, UnicodeEncodeError):
+            raise StoreError(
+                f"cannot {request.doing} {request.location}: its ETag or the credentials hold "
+                "what no request can say",
+                hint="Look for line ends and other invisible characters in the credentials.",
+            ) from None
         if reply.status not in {200, 206, accepted}:
             raise judge_answer(_answer(reply), request)
         return reply

@@ -87,6 +87,12 @@ class TestMinistack(S3BucketConformance):
 
     PREFIX = ""
 
+    @pytest.mark.parametrize("etag", ["a\r\nrange: bytes=1-1", "\xfc", "\0"])
+    def test_an_etag_that_no_request_can_say_is_refused(self, bucket: S3Bucket, etag: str) -> None:
+        put(bucket, "one")
+        with pytest.raises(StoreError, match="hold what no request can say"):
+            bucket.read("one", etag, 0, 1)
+
     @pytest.fixture
     def service(self, ministack: S3Service) -> S3Service:
         return ministack

@@ -6,10 +6,12 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
-from core.stores.http_pool import HTTP_ERRORS, BodySizeError, ConnectError, HttpPool
+from core.stores.http_connection import BodySizeError
+from core.stores.http_pool import HTTP_ERRORS, ConnectError, HttpPool
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: a\r\n\r\nhi"
 
@@ -102,7 +104,7 @@ def test_tls_that_was_ended_meanwhile_is_begun_anew(failure: OSError) -> None:
         pool = HttpPool(server.url)
         get(pool)
         (idle,) = pool._idle
-        idle.sock = _Broken(idle.sock, failure)
+        idle.sock = cast("socket.socket", _Broken(idle.sock, failure))
         assert get(pool) == b"hi"
         assert server.connections == 2
 

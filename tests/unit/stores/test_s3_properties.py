@@ -1,7 +1,5 @@
 """Properties survive S3's headers."""
 
-from http.client import HTTPMessage
-
 import pytest
 
 from core.errors import InputError
@@ -9,11 +7,8 @@ from core.stores.bucket import Properties
 from core.stores.s3_properties import has_tags, read_properties, write_parameters
 
 
-def headers(**values: str) -> HTTPMessage:
-    message = HTTPMessage()
-    for name, value in values.items():
-        message[name.replace("_", "-")] = value
-    return message
+def headers(**values: str) -> dict[str, str]:
+    return {name.replace("_", "-").lower(): value for name, value in values.items()}
 
 
 def test_headers_become_properties() -> None:
