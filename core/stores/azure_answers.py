@@ -18,23 +18,21 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
+from core.stores import tls
+
 OBSTORE_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError)
 
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,100})</Code>")
 _WORD = re.compile(r"\w{1,100}")
 
-# What can have happened when no answer came. Silence may have been a write that was done.
-TLS = "tls"
-NO_TLS = "no tls"
+# What can have happened when no answer came, beside the failures of TLS. Silence may have been a
+# write that was done.
 UNREACHABLE = "unreachable"
 SILENCE = "silence"
 CREDENTIALS = "credentials"
 BAD_KEY = "bad key"
 UNKNOWN = "unknown"
-
-_PLAIN_PEER = ("WRONG_VERSION_NUMBER", "RECORD_LAYER", "InvalidContentType", "InvalidMessage")
-_UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "InvalidCertificate", "invalid peer certificate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +71,8 @@ def _trouble_of_sdk(error: AzureError) -> str:
         return BAD_KEY
     if isinstance(error, ClientAuthenticationError):
         return CREDENTIALS
-    if any(sign in text for sign in _PLAIN_PEER):
-        return NO_TLS
-    if any(sign in text for sign in _UNTRUSTED):
-        return TLS
+    if failure := tls.find_failure(text):
+        return failure
     if isinstance(error, ServiceResponseError | IncompleteReadError | DecodeError):
         return SILENCE
     if isinstance(error, ServiceRequestError):
@@ -101,10 +97,8 @@ def _trouble_of_obstore(error: Exception, text: str) -> str:
         return BAD_KEY if "Invalid Access Key" in text else CREDENTIALS
     if "Invalid Access Key" in text:
         return BAD_KEY
-    if any(sign in text for sign in _PLAIN_PEER):
-        return NO_TLS
-    if any(sign in text for sign in _UNTRUSTED):
-        return TLS
+    if failure := tls.find_failure(text):
+        return failure
     if "kind: Connect" in text:
         return UNREACHABLE
     return SILENCE if "HttpError" in text or "HTTP error" in text else UNKNOWN

@@ -12,7 +12,7 @@ from core.errors import (
     StoreError,
 )
 from core.limits import STORE_FIRST_TRIES_MAX
-from core.stores import azure_answers
+from core.stores import azure_answers, tls
 from core.stores.azure_answers import Answer, answer_of
 from core.stores.pacing import Reaction, TransientError
 
@@ -253,17 +253,8 @@ def _judge_trouble(trouble: str, request: Request, kind: str) -> ColdhaulError:
             "firewalls on the way.",
             tries_max=STORE_FIRST_TRIES_MAX,
         )
-    if trouble == azure_answers.TLS:
-        return StoreError(
-            f"{cannot}: the certificate of {endpoint} is not trusted",
-            hint="Set ca_bundle to the certificate of whoever signed it; it may also have expired, "
-            "be for another host, or be an authority's own.",
-        )
-    if trouble == azure_answers.NO_TLS:
-        return StoreError(
-            f"{cannot}: {endpoint} does not speak TLS",
-            hint="Write the endpoint with http:// if that is meant.",
-        )
+    if trouble in tls.FAILURES:
+        return tls.judge(trouble, cannot, endpoint)
     if trouble == azure_answers.BAD_KEY:
         return StoreError(
             f"{cannot}: the account key is not one",

@@ -14,6 +14,8 @@ import obstore.exceptions
 from botocore import exceptions as botocore_exceptions
 from botocore.parsers import ResponseParserError
 
+from core.stores import tls
+
 OBSTORE_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError)
 BOTO_ERRORS = (
     botocore_exceptions.BotoCoreError,
@@ -101,9 +103,8 @@ def _first(pattern: re.Pattern[str], text: str) -> str:
     return found[1] if found else ""
 
 
-# What can have happened when no answer came. "silence" may have been a write that was done.
-TLS = "tls"
-NO_TLS = "no tls"
+# What can have happened when no answer came, beside the failures of TLS. "silence" may have been a
+# write that was done.
 UNREACHABLE = "unreachable"
 SILENCE = "silence"
 CREDENTIALS = "credentials"
@@ -117,10 +118,8 @@ def _trouble_of_obstore(error: Exception, text: str) -> str:
         return CREDENTIALS
     if "redirect without LOCATION" in text:
         return REDIRECT
-    if "InvalidCertificate" in text:
-        return TLS
-    if "InvalidContentType" in text or "InvalidMessage" in text:
-        return NO_TLS
+    if failure := tls.find_failure(text):
+        return failure
     if "kind: Connect" in text:
         return PROXY if "tunnel" in text else UNREACHABLE
     return SILENCE if "HttpError" in text or "HTTP error" in text else UNKNOWN
@@ -157,9 +156,7 @@ def _trouble_of_boto(error: Exception) -> str:
 
 
 def _trouble_of_tls(error: botocore_exceptions.SSLError) -> str:
-    """Tell a peer that is not trusted from a connection that broke, which is an SSLError too."""
-    text, cause = str(error), error.kwargs.get("error")
-    if "WRONG_VERSION" in text or "RECORD_LAYER" in text:
-        return NO_TLS
-    is_refused = isinstance(cause, ssl.SSLCertVerificationError)
-    return TLS if is_refused or "CERTIFICATE_VERIFY_FAILED" in text else SILENCE
+    """Tell what is so for good from a connection that broke, which is an SSLError too."""
+    if isinstance(error.kwargs.get("error"), ssl.SSLCertVerificationError):
+        return tls.UNTRUSTED
+    return tls.find_failure(str(error)) or SILENCE

@@ -19,14 +19,13 @@ from core.errors import (
     StoreError,
 )
 from core.limits import STORE_FIRST_TRIES_MAX
+from core.stores import tls
 from core.stores.pacing import Reaction, TransientError
 from core.stores.s3_answers import (
     CREDENTIALS,
-    NO_TLS,
     PROXY,
     REDIRECT,
     SILENCE,
-    TLS,
     UNREACHABLE,
     Answer,
     answer_of,
@@ -271,17 +270,8 @@ def _judge_trouble(
             hint="Look at http_proxy in the configuration and at the proxy's own log.",
             tries_max=STORE_FIRST_TRIES_MAX,
         )
-    if trouble == TLS:
-        return StoreError(
-            f"{cannot}: the certificate of {endpoint} is not trusted",
-            hint="Set ca_bundle to the certificate of whoever signed it; it may also have expired "
-            "or be for another host.",
-        )
-    if trouble == NO_TLS:
-        return StoreError(
-            f"{cannot}: {endpoint} does not speak TLS",
-            hint="Write the endpoint with http:// if that is meant.",
-        )
+    if trouble in tls.FAILURES:
+        return tls.judge(trouble, cannot, endpoint)
     if trouble == REDIRECT:
         return _wrong_region(Answer(), request)
     if trouble == CREDENTIALS and isinstance(error, obstore.exceptions.UnauthenticatedError):
