@@ -261,7 +261,12 @@ def _judge_trouble(trouble: str, request: Request, kind: str) -> ColdhaulError:
             hint="An account key is 88 characters of base64; look at what account_key refers to.",
         )
     if trouble == azure_answers.CREDENTIALS:
-        return StoreError(f"{cannot}: there are no usable credentials", hint=CREDENTIALS_HINT)
+        # A tool or a metadata service may have failed for a moment: the chain is asked once more.
+        return TransientError(
+            f"{cannot}: there are no usable credentials",
+            hint=CREDENTIALS_HINT,
+            reaction=Reaction.REFRESH,
+        )
     return StoreError(
         f"{cannot}: {kind}", hint="Look at the endpoint and http_proxy in the configuration."
     )

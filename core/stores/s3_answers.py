@@ -38,6 +38,13 @@ _CREDENTIAL_ERRORS = (
     botocore_exceptions.LoginError,
 )
 
+# Ways to credentials that may fail for a moment; the others wait for somebody to do something.
+FETCH_ERRORS = (
+    botocore_exceptions.CredentialRetrievalError,
+    botocore_exceptions.MetadataRetrievalError,
+    obstore.exceptions.UnauthenticatedError,
+)
+
 _STATUS = re.compile(
     r"Server returned non-2xx status code: (\d{3})[^:\n]*: ?(.*?)(?:\n\n|\Z)", re.S
 )

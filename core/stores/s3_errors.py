@@ -8,8 +8,6 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import obstore.exceptions
-
 from core.errors import (
     ColdhaulError,
     ConflictError,
@@ -23,6 +21,7 @@ from core.stores import tls
 from core.stores.pacing import Reaction, TransientError
 from core.stores.s3_answers import (
     CREDENTIALS,
+    FETCH_ERRORS,
     PROXY,
     REDIRECT,
     SILENCE,
@@ -190,8 +189,15 @@ def not_ready(location: str, storage_class: str) -> NotReadyError:
 
 
 def unusable_credentials(error: Exception, request: Request) -> StoreError:
-    """Return the error for credentials that could not be fetched."""
-    return _bad_credentials(request, f"there are no usable credentials ({_kind(error)})")
+    """Return the error for credentials that could not be fetched.
+
+    A tool or a machine's metadata service may have failed for a moment: they are asked once more,
+    and no oftener, since a tool that sends a wrong password may lock its user out.
+    """
+    failure = _bad_credentials(request, f"there are no usable credentials ({_kind(error)})")
+    if isinstance(error, FETCH_ERRORS):
+        return TransientError(failure.message, hint=failure.hint, reaction=Reaction.REFRESH)
+    return failure
 
 
 def _bad_credentials(request: Request, reason: str) -> StoreError:
@@ -274,13 +280,6 @@ def _judge_trouble(
         return tls.judge(trouble, cannot, endpoint)
     if trouble == REDIRECT:
         return _wrong_region(Answer(), request)
-    if trouble == CREDENTIALS and isinstance(error, obstore.exceptions.UnauthenticatedError):
-        # Connecting anew asks for them without obstore between, and says what is wrong.
-        return TransientError(
-            f"{cannot}: there are no usable credentials any more",
-            hint=CREDENTIALS_HINT,
-            reaction=Reaction.REFRESH,
-        )
     if trouble == CREDENTIALS:
         return unusable_credentials(error, request)
     return StoreError(f"{cannot}: {_kind(error)}")

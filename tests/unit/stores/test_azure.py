@@ -1,7 +1,11 @@
 """What the Azure store does beyond every store's promises: tiers, archives, identities."""
 
+import json
+import os
 import pickle
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from azure.storage.blob import BlobClient, RehydratePriority
@@ -12,6 +16,7 @@ from core.stores.address import parse_address
 from core.stores.azure import AzureStore
 from core.stores.settings import StoreSettings
 from tests.emulators.faults import RESET_BEFORE, Rule, refusal
+from tests.emulators.identity import make_token
 from tests.emulators.services import AzureService
 
 
@@ -117,6 +122,37 @@ def test_tokens_of_an_identity_open_it_over_tls(azurite_oauth: AzureService) -> 
     assert [head.name for head in store.list()] == ["a", "b"]
     store.delete(["a"])
     assert [head.name for head in store.list()] == ["b"]
+
+
+@pytest.mark.parametrize("fails", [1, 9])
+def test_a_tool_that_fails_for_a_moment_is_asked_once_more(
+    azurite_oauth: AzureService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: int
+) -> None:
+    """Azure's chain asks its command line tool, which is another one here."""
+    tool, diary = tmp_path / "az", tmp_path / "diary"
+    token = {
+        "accessToken": make_token("https://storage.azure.com"),
+        "expires_on": int(time.time()) + 3600,
+    }
+    tool.write_text(
+        f"#!/bin/sh\necho called >> {diary}\n"
+        f"[ \"$(wc -l < {diary})\" -gt {fails} ] || exit 1\necho '{json.dumps(token)}'\n"
+    )
+    tool.chmod(0o700)
+    url = open_new(azurite_oauth).url
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential")
+    store = AzureStore(url, azurite_oauth.settings)
+    store._client.refresh()  # Another test's chain would be kept.
+    if fails == 1:
+        assert list(store.list()) == []
+    else:
+        with pytest.raises(StoreError, match="no usable credentials") as caught:
+            list(store.list())
+        assert caught.type is StoreError
+        assert "az login" in caught.value.hint
+    assert diary.read_text().count("called") == 2
+    store._client.refresh()
 
 
 def test_expired_credentials_are_fetched_anew_once(azurite: AzureService) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from core.errors import InputError, StoreError
 from core.stores.address import parse_address
-from core.stores.pacing import TransientError
+from core.stores.pacing import Pacer, TransientError
 from core.stores.s3_client import Connection, S3Client
 from core.stores.s3_request import S3Requests
 from core.stores.settings import StoreSettings
@@ -162,6 +162,37 @@ def test_credential_process_that_fails_is_told_without_its_words(
         _ = client.connection
     assert type(caught.value) is StoreError
     assert "s3cr3t" not in f"{caught.value.message}{caught.value.hint}"
+
+
+def counting(folder: Path, fails: int) -> tuple[str, Path]:
+    """Write a tool that fails so often before it gives credentials; return it and its diary."""
+    tool, diary = folder / "tool", folder / "diary"
+    moment = datetime.now(UTC) + timedelta(hours=1)
+    said = PROCESSES["RuntimeError"].replace("2020-01-01T00:00:00Z", f"{moment}")
+    tool.write_text(
+        f"#!/bin/sh\necho called >> {diary}\n"
+        f'[ "$(wc -l < {diary})" -gt {fails} ] || {{ echo s3cr3t >&2; exit 1; }}\n{said}\n'
+    )
+    tool.chmod(0o700)
+    return str(tool), diary
+
+
+@pytest.mark.parametrize("fails", [1, 9])
+def test_a_tool_that_fails_for_a_moment_is_asked_once_more(
+    s3_credentials: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: int
+) -> None:
+    tool, diary = counting(tmp_path, fails)
+    client = S3Client(parse_address("s3://vault"), configure(monkeypatch, tmp_path, tool))
+    pacer = Pacer(refresh=client.refresh)
+    if fails == 1:
+        assert pacer.run(lambda: client.connection).region == "r"
+    else:
+        with pytest.raises(StoreError, match=r"\(CredentialRetrievalError\)") as caught:
+            pacer.run(lambda: client.connection)
+        assert type(caught.value) is StoreError
+        assert caught.value.hint
+        assert "s3cr3t" not in f"{caught.value.message}{caught.value.hint}"
+    assert diary.read_text().count("called") == 2
 
 
 def test_credential_process_that_fails_later_is_told_as_well(
