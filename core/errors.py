@@ -22,32 +22,51 @@ class ColdhaulError(Exception):
     """The base of all errors that the world can cause.
 
     ``message`` says what is wrong and where, ``hint`` what to do about it, and ``problems``
-    lists every single finding where there are several.
+    lists every single finding where there are several. Names of items, and of objects that are
+    other tools', are in ``items`` and in no other part: a command shows them to who started it;
+    logs, notices, reports and functions' results leave them out (I5).
     """
 
     category: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        problems: Sequence[str] = (),
+        items: Sequence[str] = (),
+    ) -> None:
         """Keep the parts apart, so that a command line can lay them out."""
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.problems = tuple(problems)
+        self.items = tuple(items)
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         """Pickle with all parts: errors cross from worker processes."""
-        return (_rebuild, (type(self), self.message, self.hint, self.problems))
+        return (_rebuild, (type(self), self.message, self.hint, self.problems, self.items))
 
     def with_hint(self, hint: str) -> Self:
         """Return the same error with a hint that a caller nearer to the user knows."""
-        return type(self)(self.message, hint=hint, problems=self.problems)
+        return type(self)(self.message, hint=hint, problems=self.problems, items=self.items)
+
+    def about(self, items: Sequence[str]) -> Self:
+        """Say which items this error is about; return it."""
+        self.items = tuple(items)
+        return self
 
 
 def _rebuild(
-    kind: type[ColdhaulError], message: str, hint: str, problems: tuple[str, ...]
+    kind: type[ColdhaulError],
+    message: str,
+    hint: str,
+    problems: tuple[str, ...],
+    items: tuple[str, ...],
 ) -> ColdhaulError:
-    return kind(message, hint=hint, problems=problems)
+    return kind(message, hint=hint, problems=problems, items=items)
 
 
 class InputError(ColdhaulError):

@@ -84,6 +84,7 @@ def report(output: Output, error: ColdhaulError) -> None:
             "exit_code": error.exit_code,
             "message": error.message,
             "problems": list(error.problems),
+            "items": list(error.items),
             "hint": error.hint or _DEFAULT_HINTS.get(error.category, ""),
         },
     )
@@ -97,6 +98,7 @@ def _report_interrupt(output: Output, error: InterruptedRunError) -> None:
             "exit_code": error.exit_code,
             "message": error.message,
             "problems": [],
+            "items": [],
             "hint": error.hint,
         },
     )
@@ -112,6 +114,7 @@ def report_usage(output: Output, message: str, usage: str) -> None:
             "exit_code": INPUT,
             "message": message,
             "problems": [],
+            "items": [],
             "hint": hint,
         },
     )
@@ -119,13 +122,10 @@ def report_usage(output: Output, message: str, usage: str) -> None:
 
 def report_parts(output: Output, error: dict[str, object]) -> None:
     """Print an error for people on stderr and, if asked for, as JSON on stdout."""
-    message, hint, problems = error["message"], error["hint"], error["problems"]
+    message, hint = error["message"], error["hint"]
     output.errors.print(Text.assemble(("error: ", "bold red"), show_text(str(message))))
-    assert isinstance(problems, list)
-    for problem in problems[:_PROBLEMS_SHOWN_MAX]:
-        output.say(f"  - {problem}")
-    if len(problems) > _PROBLEMS_SHOWN_MAX:
-        output.say(f"  - and {len(problems) - _PROBLEMS_SHOWN_MAX:,} more; --json lists them")
+    _list(output, error["problems"])
+    _list(output, error["items"])
     if hint:
         output.errors.print(Text.assemble(("hint: ", "bold"), show_text(str(hint))))
     if output.is_json:
@@ -134,6 +134,14 @@ def report_parts(output: Output, error: dict[str, object]) -> None:
             sys.stdout.flush()
         except OSError:
             silence_stdout()
+
+
+def _list(output: Output, findings: object) -> None:
+    assert isinstance(findings, list)
+    for finding in findings[:_PROBLEMS_SHOWN_MAX]:
+        output.say(f"  - {finding}")
+    if len(findings) > _PROBLEMS_SHOWN_MAX:
+        output.say(f"  - and {len(findings) - _PROBLEMS_SHOWN_MAX:,} more; --json lists them")
 
 
 def _report_bug(output: Output, error: Exception) -> None:
@@ -145,6 +153,7 @@ def _report_bug(output: Output, error: Exception) -> None:
             "exit_code": BUG,
             "message": f"this is a bug in coldhaul: {type(error).__name__}: {error}",
             "problems": [],
+            "items": [],
             "hint": f"Please report it with the command you ran and {place}.",
         },
     )

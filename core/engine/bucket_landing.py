@@ -64,6 +64,7 @@ class BucketLanding:
                 raise DestinationError(
                     f"the destination takes nothing any more: {error.message}",
                     hint=error.hint or "What was restored so far is whole; restore again, over it.",
+                    items=error.items,
                 ) from error
             raise
         else:

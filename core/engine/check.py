@@ -40,12 +40,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found out. ``hint`` says what to do about it."""
+    """What one check found out. ``hint`` says what to do about it, ``items`` what it is about."""
 
     level: Level
     what: str
     detail: str
     hint: str = ""
+    items: tuple[str, ...] = ()
 
 
 def check_repository(store: Store, secret: Secret | None, now: datetime) -> tuple[Finding, ...]:
@@ -80,7 +81,9 @@ def _collect(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Find
 
 def failed(what: str, error: ColdhaulError) -> Finding:
     """Return the finding that a check ended by an error."""
-    return Finding(level=Level.ERROR, what=what, detail=error.message, hint=error.hint)
+    return Finding(
+        level=Level.ERROR, what=what, detail=error.message, hint=error.hint, items=error.items
+    )
 
 
 def passed(what: str, detail: str) -> Finding:

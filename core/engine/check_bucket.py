@@ -34,7 +34,11 @@ def _check_objects(bucket: Bucket, page: ListPage) -> Iterator[Finding]:
         yield passed("permission to read", "tried; the object changed meanwhile")
     except NotReadyError as error:
         yield Finding(
-            level=Level.WARNING, what="permission to read", detail=error.message, hint=error.hint
+            level=Level.WARNING,
+            what="permission to read",
+            detail=error.message,
+            hint=error.hint,
+            items=error.items,
         )
     except ColdhaulError as error:
         yield failed("permission to read", error)

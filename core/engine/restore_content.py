@@ -133,7 +133,7 @@ class ContentWriter:
             try:
                 return self._read_place(piece, rows)
             except NotReadyError as error:
-                failure = StoreError(error.message, hint=error.hint)
+                failure = StoreError(error.message, hint=error.hint, items=error.items)
             except (IntegrityError, NotFoundError, StoreError) as error:
                 failure = self._judged(error)
         assert failure is not None, "a piece has one choice at least"

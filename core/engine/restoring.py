@@ -119,7 +119,7 @@ class Conflicts:
             raise ConflictError(
                 f"{self._count} items cannot be restored over what is there; nothing was written",
                 hint="Restore to another place, or add '--overwrite'.",
-                problems=self._listed,
+                items=self._listed,
             )
 
 

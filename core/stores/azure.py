@@ -202,8 +202,10 @@ class AzureStore(AzurePlace):
         for blob in self._blobs(prefix):
             if blob.name <= before:
                 raise StoreError(
-                    f"{self.url} lists {blob.name} after {before}: not in the order of names",
+                    f"{self.url} lists names out of their order",
                     hint="A container with a hierarchical namespace does that; use one without.",
+                    # What is below a repository's prefix may be others'.
+                    items=(before, blob.name),
                 )
             before = blob.name
             yield ObjectHead(
@@ -220,8 +222,9 @@ class AzureStore(AzurePlace):
         parameters = {"prefix": self._root + prefix, "maxresults": str(AZURE_PAGE_MAX)}
         if include:
             parameters["include"] = include
+        request = self._client.request("list", prefix)
         while True:
-            page = self._pacer.run(partial(self._page, prefix, dict(parameters)))
+            page = self._pacer.run(partial(self._page, request, dict(parameters)))
             for blob in page.blobs:
                 blob.name = blob.name.removeprefix(self._root)
                 yield blob

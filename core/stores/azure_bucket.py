@@ -21,7 +21,7 @@ from azure.storage.blob import BlobProperties
 from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, StoreError
 from core.limits import AZURE_PAGE_MAX
 from core.stores.azure_answers import OBSTORE_ERRORS, answer_of
-from core.stores.azure_errors import CONTRIBUTOR, OWNER, judge, not_ready
+from core.stores.azure_errors import CONTRIBUTOR, OWNER, READER, Request, judge, not_ready
 from core.stores.azure_listing import ListedBlob
 from core.stores.azure_names import (
     check_writable,
@@ -31,7 +31,7 @@ from core.stores.azure_names import (
 )
 from core.stores.azure_place import AzurePlace
 from core.stores.azure_upload import AzureUpload, Target, describe
-from core.stores.bucket import ListedObject, ListPage, ObjectPart, Properties
+from core.stores.bucket import UNNAMED, ListedObject, ListPage, ObjectPart, Properties
 from core.stores.pacing import TransientError
 
 _TAGGED = "#tags"
@@ -66,7 +66,8 @@ class AzureBucket(AzurePlace):
             parameters["marker"] = token
         if not is_deep:
             parameters["delimiter"] = "/"
-        page = self._pacer.run(partial(self._page, prefix, parameters))
+        request = self._client.request("list", "", items=(prefix,) if prefix else ())
+        page = self._pacer.run(partial(self._page, request, parameters))
         return ListPage(
             objects=tuple(self._listed(blob) for blob in page.blobs),
             prefixes=tuple(name.removeprefix(self._root) for name in page.prefixes),
@@ -96,7 +97,9 @@ class AzureBucket(AzurePlace):
         part = self._pacer.run(lambda: fetch(key, pin, offset, length))
         self._reading.take(len(part.content))
         if len(part.content) != length:
-            raise StoreError(f"{self._location(key)} gave {len(part.content)} of {length} bytes")
+            raise StoreError(
+                f"{self._location} gave {len(part.content)} of {length} bytes", items=(key,)
+            )
         if offset or part.properties is None:
             return ObjectPart(content=part.content)
         if not is_tagged:
@@ -104,7 +107,7 @@ class AzureBucket(AzurePlace):
         properties = self._with_tags(key, part.properties)
         # Tags cannot be pinned: these may be of a blob that took its place meanwhile.
         if self.describe(key).etag.removesuffix(_TAGGED) != pin:
-            raise ConflictError(f"{self._location(key)} has been changed")
+            raise ConflictError(f"{self._location} has been changed", items=(key,))
         return ObjectPart(content=part.content, properties=properties)
 
     # --- Writing -----------------------------------------------------------------------------
@@ -115,14 +118,15 @@ class AzureBucket(AzurePlace):
         Without ``overwrite``, ``complete`` raises ``ConflictError`` if the name exists.
         """
         name = self._name(key)
-        check_writable(self._location(key), name, properties)
+        check_writable(self._location, key, name, properties)
         role = OWNER if properties.tags else CONTRIBUTOR
         return AzureUpload(
             Target(
                 name=key,
-                request=self._client.request("write", key, role),
+                request=self._request("write", key, role),
                 blob=partial(self._client.blob, name),
-                location=self._location(key),
+                location=self._location,
+                items=(key,),
                 head=lambda: describe(key, self._look(key)),
                 pacer=self._pacer,
                 bandwidth=self._writing,
@@ -139,13 +143,18 @@ class AzureBucket(AzurePlace):
     def _name(self, key: str) -> str:
         if not key.isascii() and any("\ud800" <= sign <= "\udfff" for sign in key):
             raise InputError(
-                f"{self.url} cannot have {key!r}: Azure's names are Unicode, and it is not UTF-8",
+                f"{self._location} cannot be: Azure's names are Unicode, and it is not UTF-8",
                 hint="Restore this object to a folder, or leave it out.",
+                items=(key,),
             )
         return self._root + key
 
-    def _location(self, key: str) -> str:
-        return f"{self.url}/{key}"
+    @property
+    def _location(self) -> str:
+        return f"{self.url}/{UNNAMED}"
+
+    def _request(self, doing: str, key: str, role: str = READER) -> Request:
+        return self._client.request(doing, UNNAMED, role, (key,))
 
     def _listed(self, blob: ListedBlob) -> ListedObject:
         return ListedObject(
@@ -159,7 +168,7 @@ class AzureBucket(AzurePlace):
         try:
             return self._client.blob(self._name(key)).get_blob_properties(**_pinned(pin))
         except AzureError as error:
-            raise judge(error, self._client.request("look at", key)) from None
+            raise judge(error, self._request("look at", key)) from None
 
     def _fetch(self, key: str, pin: str, offset: int, length: int) -> ObjectPart:
         """Read by obstore: content and all properties but the tags, by one request."""
@@ -196,7 +205,7 @@ class AzureBucket(AzurePlace):
             try:
                 return dict(self._client.blob(self._name(key)).get_blob_tags())
             except AzureError as error:
-                raise judge(error, self._client.request("read the tags of", key, OWNER)) from None
+                raise judge(error, self._request("read the tags of", key, OWNER)) from None
 
         tags = self._pacer.run(attempt)
         return replace(properties, tags=tags)
@@ -207,7 +216,7 @@ class AzureBucket(AzurePlace):
         A 409 may mean archived, a 412 gone as well as changed, a 404 without a body that all of
         the container is gone.
         """
-        request = self._client.request("read", key)
+        request = self._request("read", key)
         failure = judge(error, request)
         if answer_of(error).status in {404, 409, 412}:
             try:
@@ -215,7 +224,8 @@ class AzureBucket(AzurePlace):
             except (NotFoundError, StoreError) as told:
                 return failure if isinstance(told, TransientError) else told
             if found.blob_tier == "Archive":
-                return not_ready(request.location, "Archive", str(found.archive_status or ""))
+                status = str(found.archive_status or "")
+                return not_ready(request.location, "Archive", status).about(request.items)
         return failure
 
 

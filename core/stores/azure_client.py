@@ -107,8 +107,13 @@ class AzureClient:
         """Let the next connection of this thread have credentials fetched anew."""
         self._connecting.refresh()
 
-    def request(self, doing: str, name: str, role: str = READER) -> Request:
-        """Describe a request for messages; ``name`` is below the prefix, empty for all of it."""
+    def request(
+        self, doing: str, name: str, role: str = READER, items: tuple[str, ...] = ()
+    ) -> Request:
+        """Describe a request for messages; ``name`` is below the prefix, empty for all of it.
+
+        ``items`` are keys of others that it is about, which messages do not have.
+        """
         url = self._address.url
         return Request(
             doing=doing,
@@ -118,6 +123,7 @@ class AzureClient:
             endpoint=self._endpoint,
             is_write=doing in {"create", "write"},
             has_key=self._settings.account_key is not None,
+            items=items,
         )
 
     def blob(self, name: str) -> BlobClient:

@@ -29,7 +29,10 @@ CREDENTIALS_HINT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked of the store, for messages: "cannot ``doing`` ``location``"."""
+    """What was asked of the store, for messages: "cannot ``doing`` ``location``".
+
+    ``items`` are keys of others that it is about: no message has them.
+    """
 
     doing: str
     location: str
@@ -38,6 +41,7 @@ class Request:
     endpoint: str
     is_write: bool = False
     has_key: bool = False
+    items: tuple[str, ...] = ()
 
     @property
     def cannot(self) -> str:
@@ -100,12 +104,17 @@ def judge(error: Exception, request: Request) -> ColdhaulError:
     """Return what a failure means to a user; ``TransientError`` where another try may mend it."""
     answer = answer_of(error)
     if answer.trouble:
-        return _judge_trouble(answer.trouble, request, type(error).__name__)
+        trouble = _judge_trouble(answer.trouble, request, type(error).__name__)
+        return trouble.about(request.items)
     return judge_answer(answer, request)
 
 
 def judge_answer(answer: Answer, request: Request) -> ColdhaulError:
     """Return what an answer of the service means."""
+    return _judge_answer(answer, request).about(request.items)
+
+
+def _judge_answer(answer: Answer, request: Request) -> ColdhaulError:
     found = _judge_code(answer.code, request) or _judge_access(answer, request)
     if found is not None:
         return found

@@ -73,17 +73,28 @@ def decode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     return {decode_metadata_name(name.lower()): value for name, value in metadata.items()}
 
 
-def check_writable(location: str, name: str, properties: Properties) -> None:
-    """Refuse what Azure would change or drop without a word; all findings at once."""
-    problems = [*_name_problems(name), *_tag_problems(properties.tags)]
-    for key, value in properties.metadata.items():
-        if not f"{key}{value}".isascii():
-            problems.append(f"the metadata {key!r} is not ASCII")
+def check_writable(location: str, key: str, name: str, properties: Properties) -> None:
+    """Refuse what Azure would change or drop without a word; all findings at once.
+
+    ``name`` is the full name of the object with this key, which ``location`` does not say.
+    """
+    metadata, tags = _not_ascii(properties.metadata), _unfit(properties.tags)
+    problems = _name_problems(name)
+    if len(properties.tags) > TAGS_MAX:
+        problems.append(f"it has {len(properties.tags)} tags, and a blob has at most {TAGS_MAX}")
+    if tags:
+        problems.append(
+            "a tag has signs or a length that Azure does not allow: letters, digits, space and "
+            "+ - . / : = _"
+        )
+    if metadata:
+        problems.append("its metadata is not ASCII")
     if problems:
         raise InputError(
             f"{location} cannot be written to Azure: {problems[0]}",
             hint="Restore this object to a folder or another vendor, or leave it out.",
             problems=problems,
+            items=(key, *metadata, *tags),
         )
 
 
@@ -100,17 +111,18 @@ def _name_problems(name: str) -> list[str]:
     return problems
 
 
-def _tag_problems(tags: Mapping[str, str]) -> list[str]:
-    problems = []
-    if len(tags) > TAGS_MAX:
-        problems.append(f"it has {len(tags)} tags, and a blob has at most {TAGS_MAX}")
-    for name, value in tags.items():
-        if not _TAG_NAME.fullmatch(name) or not _TAG_VALUE.fullmatch(value):
-            problems.append(
-                f"the tag {name!r} has signs or a length that Azure does not allow: letters, "
-                "digits, space and + - . / : = _"
-            )
-    return problems
+def _not_ascii(metadata: Mapping[str, str]) -> list[str]:
+    return [
+        f"metadata {name!r}" for name, value in metadata.items() if not f"{name}{value}".isascii()
+    ]
+
+
+def _unfit(tags: Mapping[str, str]) -> list[str]:
+    return [
+        f"tag {name!r}"
+        for name, value in tags.items()
+        if not _TAG_NAME.fullmatch(name) or not _TAG_VALUE.fullmatch(value)
+    ]
 
 
 def is_plain(name: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from core.stores.address import AZURE_BLOB, parse_plain_address
 from core.stores.azure_client import AzureClient
+from core.stores.azure_errors import Request
 from core.stores.azure_listing import Page, parse_page
 from core.stores.pacing import Pacer, share_bandwidth
 from core.stores.settings import StoreSettings
@@ -49,7 +50,6 @@ class AzurePlace:
         """What runs the requests; it counts retries and knows the concurrency."""
         return self._pacer
 
-    def _page(self, prefix: str, parameters: Mapping[str, str]) -> Page:
-        """Return one page of a listing by one request; ``prefix`` is for messages."""
-        request = self._client.request("list", prefix)
+    def _page(self, request: Request, parameters: Mapping[str, str]) -> Page:
+        """Return one page of a listing by one request."""
         return parse_page(self._client.list_xml(request, parameters), request.location)

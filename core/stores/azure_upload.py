@@ -129,6 +129,7 @@ class AzureUpload(PartUpload[Target]):
         return StoreError(
             f"{error.message} before the upload was complete",
             hint="Another upload of the same name was completed, or a week is over.",
+            items=error.items,
         )
 
     def _translated(self, send: Callable[[], Result]) -> Result:

@@ -3,6 +3,9 @@
 Unlike a ``Store`` its objects have any names and change under the reader. A key is the name below
 the prefix as text, ``surrogateescape`` standing for bytes that are no UTF-8. A copy never writes to
 its source (I7): it holds a ``Bucket``, a restore a ``WritableBucket``.
+
+Keys are their owner's business (I5): an error has them in its ``items``, and its message says
+``...`` in their place.
 """
 
 from collections.abc import Mapping
@@ -10,6 +13,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.stores.store import Upload
+
+UNNAMED = "..."
+"""Stands for a key where messages say which object they are about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

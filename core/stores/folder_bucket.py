@@ -9,7 +9,7 @@ properties: what is put back here loses them.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class FolderBucket:
         """
         self._root = os.path.abspath(root)
         self._create = create
-        self._tree = FolderTree(Path(self._root), create=create)
+        self._tree = FolderTree(Path(self._root), create=create, is_foreign=True)
         self._listings: dict[tuple[str, str, bool], Iterator[_Entry]] = {}
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
@@ -110,14 +110,14 @@ class FolderBucket:
         root = self._open_root()
         if root is None:
             return
-        folder = _find_folder(root, path) if path else root
+        folder = self._find_folder(root, path) if path else root
         if folder is not None:
             yield from self._walk(folder, path, start, after, is_deep=is_deep)
 
     def _walk(
         self, folder: Folder, path: str, start: str, after: bytes, *, is_deep: bool
     ) -> Iterator[_Entry]:
-        with translated("list", self._location(path)):
+        with self._translated("list", path):
             leaves = _sorted_leaves(folder, start)
         for leaf in leaves:
             key = f"{path}/{leaf}" if path else leaf
@@ -125,11 +125,11 @@ class FolderBucket:
             if key == f"{TEMPORARY}/" or (name < after and not after.startswith(name)):
                 continue
             if not leaf.endswith("/"):
-                status = _status(leaf, folder)
+                status = self._status(key, leaf, folder)
                 if status is not None:
                     yield _describe(key, status)
             elif is_deep:
-                below = _open_folder(leaf[:-1], folder)
+                below = self._open_folder(key[:-1], folder)
                 if below is not None:
                     yield from self._walk(below, key[:-1], "", after, is_deep=True)
             else:
@@ -149,7 +149,7 @@ class FolderBucket:
 
     def describe(self, key: str) -> ListedObject:
         """Return what a listing would say of this file now, or raise ``NotFoundError``."""
-        with self._opened(key) as descriptor, translated("look at", self._location(key)):
+        with self._opened(key) as descriptor, self._translated("look at", key):
             return _describe(key, os.fstat(descriptor))
 
     def write(
@@ -162,9 +162,9 @@ class FolderBucket:
         """
         del properties, size
         if not key or not _is_path(key) or key.split("/", 1)[0] == TEMPORARY:
-            raise InputError(f"{key!r} cannot be the path of a file below {self._root}")
+            raise InputError(f"a key cannot be the path of a file below {self._root}", items=(key,))
         temporary = self._tree.made(TEMPORARY)
-        with translated("clean up", self._tree.location(TEMPORARY)):
+        with translated("clean up", f"{self._root}/{TEMPORARY}"):
             sweep(temporary)
         kind = _ReplacingUpload if overwrite else FolderUpload
         return kind(self._tree, key, temporary)
@@ -174,24 +174,26 @@ class FolderBucket:
         """Open a regular file and give its descriptor; anything else is a ``NotFoundError``."""
         path, _, leaf = key.rpartition("/")
         root = self._open_root() if _is_path(key) else None
-        folder = _find_folder(root, path) if root is not None and path else root
+        folder = self._find_folder(root, path) if root is not None and path else root
         descriptor = None if folder is None else self._open_file(key, leaf, folder)
         if descriptor is None:
-            raise NotFoundError(f"{self._location(key)} is not there")
+            raise NotFoundError(f"{self._tree.location(key)} is not there", items=(key,))
         try:
-            with translated("look at", self._location(key)):
+            with self._translated("look at", key):
                 status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise NotFoundError(f"{self._location(key)} is not a regular file")
+                raise NotFoundError(
+                    f"{self._tree.location(key)} is not a regular file", items=(key,)
+                )
             yield descriptor
         finally:
             os.close(descriptor)
 
     def _open_file(self, key: str, leaf: str, folder: Folder) -> int | None:
         # Devices and pipes are not opened: that alone can have an effect.
-        if _status(leaf, folder) is None:
+        if self._status(key, leaf, folder) is None:
             return None
-        with translated("read", self._location(key)):
+        with self._translated("read", key):
             try:
                 return os.open(leaf, _OPEN_FILE, dir_fd=folder.descriptor)
             except FileNotFoundError:
@@ -209,25 +211,60 @@ class FolderBucket:
             raise error.with_hint("mount the disk that holds it, or correct the URL") from None
 
     def _check_etag(self, key: str, descriptor: int, etag: str) -> None:
-        with translated("look at", self._location(key)):
+        with self._translated("look at", key):
             status = os.fstat(descriptor)
         if _etag(status) != etag:
-            raise ConflictError(f"{self._location(key)} has been changed")
+            raise ConflictError(f"{self._tree.location(key)} has been changed", items=(key,))
 
     def _read(self, key: str, descriptor: int, offset: int, length: int) -> bytes:
         pieces = []
-        with translated("read", self._location(key)):
+        with self._translated("read", key):
             while length > 0:
                 piece = os.pread(descriptor, length, offset)
                 if not piece:
-                    raise ConflictError(f"{self._location(key)} has become shorter")
+                    raise ConflictError(
+                        f"{self._tree.location(key)} has become shorter", items=(key,)
+                    )
                 pieces.append(piece)
                 offset += len(piece)
                 length -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _location(self, key: str) -> str:
-        return os.path.join(self._root, key) if key else self._root
+    def _find_folder(self, root: Folder, path: str) -> Folder | None:
+        """Open a folder below ``root``; None if there is none, or a link on the way."""
+        folder, above = root, ""
+        for part in path.split("/"):
+            above = f"{above}/{part}" if above else part
+            below = self._open_folder(above, folder)
+            if below is None:
+                return None
+            folder = below
+        return folder
+
+    def _open_folder(self, path: str, parent: Folder) -> Folder | None:
+        leaf = path.rpartition("/")[2]
+        try:
+            with self._translated("open the folder", path):
+                return Folder(os.open(leaf, _OPEN_FOLDER, dir_fd=parent.descriptor))
+        except StoreError as error:
+            # Gone, or something else by now: it holds no objects then.
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return None
+            raise
+
+    def _status(self, key: str, leaf: str, folder: Folder) -> os.stat_result | None:
+        """Return the status of a regular file, None if it is gone or something else."""
+        try:
+            status = os.stat(leaf, dir_fd=folder.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            with self._translated("look at", key):
+                raise
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def _translated(self, doing: str, key: str) -> AbstractContextManager[None]:
+        return translated(doing, self._tree.location(key), self._tree.items(key))
 
 
 class _ReplacingUpload(FolderUpload):
@@ -237,7 +274,7 @@ class _ReplacingUpload(FolderUpload):
         path, _, leaf = self._name.rpartition("/")
         folder = self._tree.made(path)
         places = (self._temporary.descriptor, folder.descriptor)
-        with translated("replace", self._location):
+        with translated("replace", self._location, self._items):
             os.replace(self._leaf, leaf, src_dir_fd=places[0], dst_dir_fd=places[1])
             folder.sync()
 
@@ -250,27 +287,6 @@ def _is_path(key: str) -> bool:
     return b"\0" not in os.fsencode(key) and not any(
         part in {b"", b".", b".."} or len(part) > PATH_COMPONENT_SIZE_MAX for part in parts
     )
-
-
-def _find_folder(root: Folder, path: str) -> Folder | None:
-    """Open a folder below ``root``; None if there is none, or a link on the way."""
-    folder: Folder | None = root
-    for part in path.split("/"):
-        if folder is None:
-            return None
-        folder = _open_folder(part, folder)
-    return folder
-
-
-def _open_folder(leaf: str, parent: Folder) -> Folder | None:
-    try:
-        with translated("open the folder", leaf):
-            return Folder(os.open(leaf, _OPEN_FOLDER, dir_fd=parent.descriptor))
-    except StoreError as error:
-        # Gone, or something else by now: it holds no objects then.
-        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-            return None
-        raise
 
 
 def _sorted_leaves(folder: Folder, start: str) -> list[str]:
@@ -292,16 +308,6 @@ def _sorted_leaves(folder: Folder, start: str) -> list[str]:
     finally:
         os.close(descriptor)
     return sorted(leaves, key=os.fsencode)
-
-
-def _status(leaf: str, folder: Folder) -> os.stat_result | None:
-    """Return the status of a regular file, None if it is gone or something else."""
-    with translated("look at", leaf):
-        try:
-            status = os.stat(leaf, dir_fd=folder.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _describe(key: str, status: os.stat_result) -> ListedObject:

@@ -15,12 +15,15 @@ _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 @contextmanager
-def translated(doing: str, location: str) -> Iterator[None]:
-    """Turn what the operating system refuses into a ``StoreError`` that says what to do."""
+def translated(doing: str, location: str, items: tuple[str, ...] = ()) -> Iterator[None]:
+    """Turn what the operating system refuses into a ``StoreError`` that says what to do.
+
+    ``items`` are keys of others that it is about, which ``location`` does not have.
+    """
     try:
         yield
     except OSError as error:
-        raise _translate(error, doing, location) from error
+        raise _translate(error, doing, location).about(items) from error
 
 
 def _translate(error: OSError, doing: str, location: str) -> StoreError:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import StoreError
+from core.stores.bucket import UNNAMED
 from core.stores.folder_errors import translated
 
 FOLDER_MODE = 0o700
@@ -67,27 +68,35 @@ class Folder:
 class FolderTree:
     """The folders below one root, by their paths relative to it; ``""`` is the root."""
 
-    def __init__(self, root: Path, *, create: bool) -> None:
+    def __init__(self, root: Path, *, create: bool, is_foreign: bool = False) -> None:
         """Touch nothing yet. With ``create`` a missing root is empty and ``make`` makes it.
 
         That holds until the root is seen: one that is missing later has been unmounted.
+        ``is_foreign`` says that what is below is others', and its names belong into no message.
         """
         self.root = str(root)
+        self._is_foreign = is_foreign
         self._create = create
         self._may_be_missing = create
         self._open: dict[str, Folder] = {}
 
     def location(self, path: str) -> str:
-        """Return where ``path`` is on the disk."""
+        """Return where ``path`` is on the disk, for messages."""
+        return self._place(UNNAMED if self._is_foreign and path else path)
+
+    def items(self, path: str) -> tuple[str, ...]:
+        """Return what ``location`` leaves out."""
+        return (path,) if self._is_foreign and path else ()
+
+    def _place(self, path: str) -> str:
         return f"{self.root}/{path}" if path else self.root
 
     def find(self, path: str) -> Folder | None:
         """Open a folder, or return None if there is none. A missing root is a ``StoreError``."""
-        location = self.location(path)
         known = self._open.get(path)
-        if known is not None and known.is_at(location):
+        if known is not None and known.is_at(self._place(path)):
             return known
-        with translated("open the folder", location):
+        with translated("open the folder", self.location(path), self.items(path)):
             folder = self._open_below(path) if path else self._open_root()
         if folder is not None:
             if len(self._open) >= OPEN_FOLDERS_MAX:
@@ -109,8 +118,7 @@ class FolderTree:
         parent = self.make(parent_path)
         if parent is None:
             return None
-        location = self.location(path)
-        with translated("make the folder", location):
+        with translated("make the folder", self.location(path), self.items(path)):
             if folder is None and not _make_folder(leaf, parent.descriptor):
                 return None
             folder = self.find(path)
@@ -129,6 +137,7 @@ class FolderTree:
         raise StoreError(
             f"cannot make the folder {self.location(path)}: it vanishes each time",
             hint="find out which other program removes folders there",
+            items=self.items(path),
         )
 
     def remove_empty(self, path: str) -> None:
@@ -174,7 +183,10 @@ class FolderTree:
         except FileNotFoundError:
             return None
         except NotADirectoryError:
-            refuse_link(leaf, parent.descriptor, self.location(path))
+            try:
+                refuse_link(leaf, parent.descriptor, self.location(path))
+            except StoreError as error:
+                raise error.about(self.items(path)) from None
             return None
 
     def _make_root(self) -> Folder | None:

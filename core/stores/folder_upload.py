@@ -33,12 +33,13 @@ class FolderUpload:
         self._tree = tree
         self._name = name
         self._location = tree.location(name)
+        self._items = tree.items(name)
         self._temporary = temporary
         self._leaf = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._written_size = 0
         self._flushed_size = 0
         self._descriptor = -1
-        with translated("make a file in", tree.location(TEMPORARY)):
+        with translated("make a file in", f"{tree.root}/{TEMPORARY}"):
             self._descriptor = os.open(
                 self._leaf, _OPEN_TEMPORARY, FILE_MODE, dir_fd=temporary.descriptor
             )
@@ -47,7 +48,7 @@ class FolderUpload:
         """Take the next bytes, in order."""
         assert self._descriptor >= 0, "an upload that has ended takes no more bytes"
         try:
-            with translated("write", self._location):
+            with translated("write", self._location, self._items):
                 self._write(data)
         except StoreError:
             self.abort()
@@ -57,7 +58,7 @@ class FolderUpload:
         """Make the object visible and durable, or raise ``ConflictError`` if the name exists."""
         assert self._descriptor >= 0, "an upload ends only once"
         try:
-            with translated("write", self._location):
+            with translated("write", self._location, self._items):
                 os.fsync(self._descriptor)
             status = os.fstat(self._descriptor)
             self._link()
@@ -94,7 +95,7 @@ class FolderUpload:
         path, _, leaf = self._name.rpartition("/")
         for _ in range(FOLDER_TRIES):
             folder = self._tree.made(path)
-            with translated("create", self._location):
+            with translated("create", self._location, self._items):
                 try:
                     os.link(
                         self._leaf,
@@ -113,21 +114,25 @@ class FolderUpload:
         raise StoreError(
             f"cannot give {self._location} its name: its temporary file or its folder vanishes",
             hint="find out which other program removes files there",
+            items=self._items,
         )
 
     def _raise_conflict(self, folder: Folder, leaf: str) -> None:
         try:
             status = os.stat(leaf, dir_fd=folder.descriptor, follow_symlinks=False)
         except FileNotFoundError:
-            raise ConflictError(f"{self._location} was there a moment ago") from None
+            raise ConflictError(
+                f"{self._location} was there a moment ago", items=self._items
+            ) from None
         if not stat.S_ISREG(status.st_mode):
             raise StoreError(
                 f"{self._location} is there and is not a regular file",
                 hint="move it out of the repository's folder",
+                items=self._items,
             )
         # Whoever was first may not have synced yet, and our caller may go on from its object.
         folder.sync()
-        raise ConflictError(f"{self._location} exists already")
+        raise ConflictError(f"{self._location} exists already", items=self._items)
 
 
 def head_of(name: str, status: os.stat_result) -> ObjectHead:

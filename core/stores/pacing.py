@@ -9,7 +9,7 @@ passes through at once.
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
@@ -43,17 +43,18 @@ class Reaction(Enum):
 class TransientError(StoreError):
     """A failure that another try may mend. It never leaves a ``Pacer``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  The parts of every error, and two more.
         self,
         message: str,
         *,
         hint: str = "",
-        problems: tuple[str, ...] = (),
+        problems: Sequence[str] = (),
+        items: Sequence[str] = (),
         reaction: Reaction = Reaction.WAIT,
         tries_max: int = STORE_TRIES_MAX,
     ) -> None:
         """Keep the reaction, and how often it makes sense to try, beside the error's parts."""
-        super().__init__(message, hint=hint, problems=problems)
+        super().__init__(message, hint=hint, problems=problems, items=items)
         self.reaction = reaction
         self.tries_max = tries_max
 
@@ -177,7 +178,7 @@ class Pacer:
             except TransientError as error:
                 is_stale = error.reaction is Reaction.REFRESH
                 if is_stale and (is_refreshed or self._refresh is None):
-                    raise StoreError(error.message, hint=error.hint) from error
+                    raise StoreError(error.message, hint=error.hint, items=error.items) from error
                 is_refreshed |= is_stale
                 tries += 1
                 self._answer(error, tries, begun, started)
@@ -226,6 +227,7 @@ class Pacer:
             raise StoreError(
                 f"{failure.message} (tried {tries} times in {now - begun:.0f} s)",
                 hint=failure.hint,
+                items=failure.items,
             ) from failure
         with self._counting:
             self.retry_count += 1

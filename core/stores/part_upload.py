@@ -27,13 +27,15 @@ class UploadTarget:
     """Where an upload goes.
 
     ``size`` is what the object will have, 0 where that is unknown and little. ``head`` looks at it
-    by one request, for use inside of ``pacer``.
+    by one request, for use inside of ``pacer``. ``items`` is the key where it is another tool's:
+    ``location`` does not have it then.
     """
 
     location: str
     head: Callable[[], ObjectHead]
     pacer: Pacer
     bandwidth: Bandwidth
+    items: tuple[str, ...] = ()
     size: int = 0
 
 
@@ -104,7 +106,10 @@ class PartUpload(ABC, Generic[Target]):
         """Ask nothing of the store yet. ``InputError``: it cannot take an object of this size."""
         self._target = target
         self._bounds = bounds
-        self._part_size = size_parts(target.size, bounds, target.location)
+        try:
+            self._part_size = size_parts(target.size, bounds, target.location)
+        except InputError as error:
+            raise error.about(target.items) from None
         self._in_flight = count_in_flight(self._part_size)
         self._size = 0
         self._waiting = self._new_part()
@@ -204,6 +209,7 @@ class PartUpload(ABC, Generic[Target]):
                 f" {error.strerror}",
                 hint=f"It needs room for two parts of {self._part_size:,} bytes: make some, or name"
                 " another folder by TMPDIR.",
+                items=self._target.items,
             ) from error
 
     def _take(self) -> Part:
@@ -216,7 +222,8 @@ class PartUpload(ABC, Generic[Target]):
         if len(self._futures) >= self._bounds.parts_max:
             raise InputError(
                 f"{self._target.location} has more bytes than it was to have: {self._size:,} are"
-                f" more than {self._bounds.parts_max:,} parts"
+                f" more than {self._bounds.parts_max:,} parts",
+                items=self._target.items,
             )
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._in_flight, "upload")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from core.errors import ConflictError, InputError, StoreError
 from core.limits import LISTING_SIZE_MAX
 from core.stores.address import AMAZON_S3, derive_vendor, parse_address
-from core.stores.bucket import ListedObject, ListPage, ObjectPart, Properties
+from core.stores.bucket import UNNAMED, ListedObject, ListPage, ObjectPart, Properties
 from core.stores.http_connection import Reply
 from core.stores.pacing import Pacer, TransientError, share_bandwidth
 from core.stores.s3_client import S3Client
@@ -81,7 +81,7 @@ class S3Bucket:
             parameters["start-after"] = self._root + token
         if not is_deep:
             parameters["delimiter"] = "/"
-        request = self._client.request("list", _shown(prefix), "s3:ListBucket")
+        request = self._client.request("list", "", "s3:ListBucket", (prefix,) if prefix else ())
 
         def attempt() -> Reply:
             return self._requests.send(
@@ -93,7 +93,7 @@ class S3Bucket:
 
     def read(self, key: str, etag: str, offset: int, length: int) -> ObjectPart:
         """Return exactly these bytes of the version that ``etag`` names."""
-        request = self._client.request("read", _shown(key), "s3:GetObject")
+        request = self._request("read", key, "s3:GetObject")
         try:
             reply = self._pacer.run(lambda: self._get(key, etag, offset, length, request))
         except ConflictError:
@@ -104,18 +104,19 @@ class S3Bucket:
 
     def describe(self, key: str) -> ListedObject:
         """Return what a listing would say of this object now, or raise ``NotFoundError``."""
-        request = self._client.request("look at", _shown(key), "s3:GetObject")
+        request = self._request("look at", key, "s3:GetObject")
         return self._pacer.run(lambda: self._describe(key, request))
 
     def write(self, key: str, properties: Properties, *, size: int, overwrite: bool) -> S3Upload:
         """Begin an object of ``size`` bytes with these properties."""
         name = self._root + key
-        _check_key(name)
-        request = self._client.request("write", _shown(key), "s3:PutObject")
+        _check_key(name, key)
+        request = self._request("write", key, "s3:PutObject")
         target = Target(
             location=request.location,
+            items=request.items,
             place={"Bucket": self._address.container, "Key": name},
-            properties=write_parameters(properties, request.location) | self._storing(),
+            properties=write_parameters(properties, request) | self._storing(),
             condition={} if overwrite else {"IfNoneMatch": "*"},
             call=lambda operation, **keys: self._client.call(request, operation, **keys),
             head=lambda: self._head(key, request),
@@ -126,6 +127,9 @@ class S3Bucket:
         return S3Upload(target)
 
     # --- Single requests ---------------------------------------------------------------------
+
+    def _request(self, doing: str, key: str, permission: str) -> Request:
+        return self._client.request(doing, UNNAMED, permission, (key,))
 
     def _get(self, key: str, etag: str, offset: int, length: int, request: Request) -> Reply:
         """Get these bytes and check what came."""
@@ -151,13 +155,15 @@ class S3Bucket:
         if len(reply.body) != length:
             raise StoreError(
                 f"cannot read {request.location}: the store sent {len(reply.body)} bytes instead "
-                f"of the {length} at {offset}"
+                f"of the {length} at {offset}",
+                items=request.items,
             )
         # ... and some send the range, and say so, under the status of a whole object.
         part = f"bytes {offset}-{last}/"
         if offset and not reply.headers.get("content-range", "").startswith(part):
             raise StoreError(
-                f"cannot read {request.location}: the store does not give single parts of objects"
+                f"cannot read {request.location}: the store does not give single parts of objects",
+                items=request.items,
             )
         return reply
 
@@ -199,13 +205,16 @@ class S3Bucket:
         return read_properties(reply.headers, tags)
 
     def _tags(self, key: str) -> Mapping[str, str]:
-        request = self._client.request("read the tags of", _shown(key), "s3:GetObjectTagging")
+        request = self._request("read the tags of", key, "s3:GetObjectTagging")
         found = self._pacer.run(
             lambda: self._requests.send(
                 "GET", self._root + key, request, parameters={"tagging": ""}
             )
         )
-        return parse_tags(found.body, request.location)
+        try:
+            return parse_tags(found.body, request.location)
+        except StoreError as error:
+            raise error.about(request.items) from None
 
     def _storing(self) -> dict[str, Any]:
         """Return how objects are kept here, which is no matter of their own."""
@@ -261,29 +270,19 @@ def _ends(objects: list[ListedObject], prefixes: list[str]) -> Iterator[str]:
 
 
 def _changed(request: Request) -> ConflictError:
-    return ConflictError(f"{request.location} has been changed")
+    return ConflictError(f"{request.location} has been changed", items=request.items)
 
 
-def _check_key(name: str) -> None:
+def _check_key(name: str, key: str) -> None:
     try:
         size = len(name.encode("utf-8"))
     except UnicodeEncodeError:
-        raise InputError(f"{_shown(name)} cannot be a key in S3: it is not UTF-8") from None
+        raise InputError("a key is not UTF-8 and cannot be one in S3", items=(key,)) from None
     if not 0 < size <= KEY_SIZE_MAX:
         raise InputError(
-            f"{_shown(name)} cannot be a key in S3: it has {size} bytes, and not 1 to"
-            f" {KEY_SIZE_MAX}"
+            f"a key cannot be one in S3: it has {size} bytes, and not 1 to {KEY_SIZE_MAX}",
+            items=(key,),
         )
-
-
-def _shown(key: str) -> str:
-    """Return a key for a message: what cannot be printed is escaped."""
-    if key.isprintable():
-        return key
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in key
-    )
 
 
 def _etag(reply: Reply) -> str:

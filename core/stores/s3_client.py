@@ -76,8 +76,13 @@ class S3Client:
         """Let the next connection of this thread have credentials fetched anew."""
         self._connecting.refresh()
 
-    def request(self, doing: str, name: str, permission: str) -> Request:
-        """Describe a request for messages; ``name`` is below the prefix, empty for all of it."""
+    def request(
+        self, doing: str, name: str, permission: str, items: tuple[str, ...] = ()
+    ) -> Request:
+        """Describe a request for messages; ``name`` is below the prefix, empty for all of it.
+
+        ``items`` are keys of others that it is about, which messages do not have.
+        """
         address = self._address
         location = f"{address.url}/{name}" if name else address.url
         resource = f"arn:aws:s3:::{address.container}"
@@ -89,6 +94,7 @@ class S3Client:
             permission=permission,
             bucket=address.container,
             resource=resource,
+            items=items,
         )
 
     @property

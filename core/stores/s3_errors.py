@@ -74,13 +74,17 @@ CREDENTIALS_HINT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked of the store, for messages: "cannot ``doing`` ``location``"."""
+    """What was asked of the store, for messages: "cannot ``doing`` ``location``".
+
+    ``items`` are keys of others that it is about: no message has them.
+    """
 
     doing: str
     location: str
     permission: str
     bucket: str
     resource: str
+    items: tuple[str, ...] = ()
 
 
 def judge(error: Exception, request: Request, endpoint: str) -> ColdhaulError:
@@ -90,12 +94,16 @@ def judge(error: Exception, request: Request, endpoint: str) -> ColdhaulError:
     if operation.startswith("AssumeRole"):
         return _judge_role(answer, request)
     if answer.trouble:
-        return _judge_trouble(answer.trouble, error, request, endpoint)
+        return _judge_trouble(answer.trouble, error, request, endpoint).about(request.items)
     return judge_answer(answer, request)
 
 
 def judge_answer(answer: Answer, request: Request) -> ColdhaulError:
     """Return what an answer of the store means."""
+    return _judge_answer(answer, request).about(request.items)
+
+
+def _judge_answer(answer: Answer, request: Request) -> ColdhaulError:
     found = _judge_code(answer, request)
     if found is not None:
         return found
@@ -122,7 +130,9 @@ def judge_answer(answer: Answer, request: Request) -> ColdhaulError:
     if answer.status in {301, 307}:
         return _wrong_region(answer, request)
     said = f"{answer.status} {answer.code}".rstrip()
-    return StoreError(f"{cannot}: the store answered {said}: {answer.message}".rstrip(": "))
+    # A store may repeat a key in what it says.
+    more = "" if request.items else answer.message
+    return StoreError(f"{cannot}: the store answered {said}: {more}".rstrip(": "))
 
 
 def _judge_code(answer: Answer, request: Request) -> ColdhaulError | None:

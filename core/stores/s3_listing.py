@@ -110,8 +110,10 @@ def list_objects(listing: Listing, pacer: Pacer, root: str, prefix: str) -> Iter
         for key, size, etag, modified in page:
             if key <= before:
                 raise StoreError(
-                    f"the store lists {key!r} behind {before!r}: not in the order of their bytes",
+                    "the store lists names out of the order of their bytes",
                     hint="It cannot hold a repository, nor be copied from: S3 lists in order.",
+                    # What is below a repository's prefix may be others'.
+                    items=(before, key),
                 )
             before = key
             if not key.startswith(start):

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from core.errors import InputError
 from core.stores.bucket import Properties
+from core.stores.s3_errors import Request
 
 _METADATA = "x-amz-meta-"
 _TAG_COUNT = "x-amz-tagging-count"
@@ -46,23 +47,28 @@ def read_properties(headers: Mapping[str, str], tags: Mapping[str, str]) -> Prop
     return Properties(**values, metadata=metadata, tags=tags)
 
 
-def write_parameters(properties: Properties, place: str) -> dict[str, Any]:
+def write_parameters(properties: Properties, request: Request) -> dict[str, Any]:
     """Return boto3's parameters for an object; ``InputError`` for what S3 cannot hold."""
+    place = request.location
     parameters: dict[str, Any] = {}
     for field, name in _NAMES.items():
         value = getattr(properties, field)
         if not _PLAIN.fullmatch(value):
-            raise InputError(f"{place} has a {name} that S3 cannot hold: it is not plain ASCII")
+            raise InputError(
+                f"{place} has a {name} that S3 cannot hold: it is not plain ASCII",
+                items=request.items,
+            )
         if value:
             parameters[name.replace("-", "")] = value
     unfit = [name for name in properties.metadata if not _NAME.fullmatch(name)]
     if unfit:
         raise InputError(
-            f"{place} has metadata of names that S3 cannot hold: {', '.join(map(repr, unfit))}"
+            f"{place} has metadata of names that S3 cannot hold",
+            items=(*request.items, *(f"metadata {name!r}" for name in unfit)),
         )
     if properties.metadata:
         parameters["Metadata"] = {
-            name: _encode(value, place) for name, value in properties.metadata.items()
+            name: _encode(value, request) for name, value in properties.metadata.items()
         }
     if properties.tags:
         parameters["Tagging"] = urlencode(properties.tags)
@@ -100,12 +106,15 @@ def _decode(value: str) -> str:
     return text
 
 
-def _encode(value: str, place: str) -> str:
+def _encode(value: str, request: Request) -> str:
     """Return user metadata as a header's value: as it is, or as RFC 2047 has it."""
     if _PLAIN.fullmatch(value):
         return value
     try:
         encoded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode("ascii")
     except UnicodeEncodeError:
-        raise InputError(f"{place} has metadata that S3 cannot hold: it is no text") from None
+        raise InputError(
+            f"{request.location} has metadata that S3 cannot hold: it is no text",
+            items=request.items,
+        ) from None
     return f"=?UTF-8?B?{encoded}?="

@@ -139,6 +139,7 @@ class S3Upload(PartUpload[Target]):
         return StoreError(
             f"the upload of {self._target.location} is gone before it was complete",
             hint="Somebody aborted it, or a rule of the bucket's life cycle did.",
+            items=self._target.items,
         )
 
     def _call(self, operation: str, **parameters: object) -> Mapping[str, Any]:

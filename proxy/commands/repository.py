@@ -117,7 +117,13 @@ def _show_findings(invocation: Invocation, name: str, findings: Sequence[Finding
         "repository": name,
         "url": invocation.config.repository(name).url,
         "findings": [
-            {"level": each.level, "what": each.what, "detail": each.detail, "hint": each.hint}
+            {
+                "level": each.level,
+                "what": each.what,
+                "detail": each.detail,
+                "items": each.items,
+                "hint": each.hint,
+            }
             for each in findings
         ],
     }
@@ -140,7 +146,8 @@ def _findings_table(findings: Sequence[Finding]) -> Table:
     table = make_table("", "check", "finding")
     for finding in findings:
         hint = f" ({finding.hint})" if finding.hint else ""
-        add_row(table, finding.level, finding.what, f"{finding.detail}{hint}")
+        items = "".join(f" [{item}]" for item in finding.items)
+        add_row(table, finding.level, finding.what, f"{finding.detail}{items}{hint}")
     return table
 
 

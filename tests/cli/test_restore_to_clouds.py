@@ -45,7 +45,7 @@ def test_a_folders_files_become_objects(place: Place, service: Service) -> None:
     found = {each.key: bucket.read(each.key, each.etag, 0, each.size).content for each in listed}
     assert found == contents
     error = place.json(*arguments, code=4)["error"]
-    assert [line.partition(":")[0] for line in error["problems"]] == sorted(contents)
+    assert [line.partition(":")[0] for line in error["items"]] == sorted(contents)
     place.done(*arguments, "--overwrite", "--include", "a")
 
 

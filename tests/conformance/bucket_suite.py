@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.errors import ConflictError, NotFoundError
+from core.errors import ColdhaulError, ConflictError, NotFoundError
 from core.stores.bucket import ListedObject, ListPage, Properties, WritableBucket
 
 SOME = Properties(
@@ -55,6 +55,14 @@ def list_objects(
 ) -> list[ListedObject]:
     """Return all objects of a listing."""
     return [entry for page in list_pages(bucket, prefix, is_deep=is_deep) for entry in page.objects]
+
+
+def check_items(error: ColdhaulError, key: str = "one") -> None:
+    """See that the key is among an error's items, and in none of its texts (I5)."""
+    assert error.items == (key,)
+    for text in (error.message, error.hint, *error.problems):
+        assert key not in text.split()
+        assert f"/{key}" not in text
 
 
 def keys(bucket: WritableBucket, prefix: str = "", *, is_deep: bool = True) -> list[str]:
@@ -141,8 +149,9 @@ class BucketConformance:
         after = bucket.describe("one")
         assert after.etag != before.etag
         for offset, length in ((0, 6), (2, 2), (0, 0)):
-            with pytest.raises(ConflictError):
+            with pytest.raises(ConflictError) as caught:
                 bucket.read("one", before.etag, offset, length)
+            check_items(caught.value)
         assert bucket.read("one", after.etag, 0, 6).content == b"behind"
 
     def test_a_missing_object_is_not_found(self, bucket: WritableBucket) -> None:
@@ -150,16 +159,19 @@ class BucketConformance:
         etag = bucket.describe("one").etag
         self.remove(bucket, "one")
         for length in (7, 0):
-            with pytest.raises(NotFoundError):
+            with pytest.raises(NotFoundError) as caught:
                 bucket.read("one", etag, 0, length)
-        with pytest.raises(NotFoundError):
+            check_items(caught.value)
+        with pytest.raises(NotFoundError) as caught:
             bucket.describe("one")
+        check_items(caught.value)
         assert keys(bucket) == []
 
     def test_writing_is_create_only_unless_told(self, bucket: WritableBucket) -> None:
         put(bucket, "one", b"first")
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError) as caught:
             put(bucket, "one", b"second")
+        check_items(caught.value)
         etag = bucket.describe("one").etag
         assert bucket.read("one", etag, 0, 5).content == b"first"
         put(bucket, "one", b"third", overwrite=True)

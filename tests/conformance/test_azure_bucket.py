@@ -103,8 +103,9 @@ def test_an_object_larger_than_azure_takes_is_refused_before_anything_is_written
 ) -> None:
     most = 50_000 * 4_000 << 20
     bucket.write("large", Properties(), size=most, overwrite=False).abort()
-    with pytest.raises(InputError, match="place/large would have"):
+    with pytest.raises(InputError, match=r"place/\.\.\. would have") as caught:
         bucket.write("large", Properties(), size=most + 1, overwrite=False)
+    assert caught.value.items == ("large",)
     assert keys(bucket) == []
 
 
@@ -112,8 +113,9 @@ def test_tags_that_azure_does_not_take_are_refused_and_never_dropped(
     bucket: WritableBucket,
 ) -> None:
     tags = {str(number): "" for number in range(11)}
-    with pytest.raises(InputError, match=f"{bucket.url}/a cannot be written"):
+    with pytest.raises(InputError, match=rf"{bucket.url}/\.\.\. cannot be written") as caught:
         bucket.write("a", Properties(tags=tags), size=0, overwrite=False)
+    assert caught.value.items == ("a",)
 
 
 @pytest.mark.parametrize("key", ["plain", "double//slash"])

@@ -54,16 +54,18 @@ class TestLocalStack(S3BucketConformance):
         longest = "x" * (1024 - len("a prefix/+/"))
         put(bucket, longest)
         for key in (f"{longest}x", "\udcff"):
-            with pytest.raises(InputError, match="cannot be a key"):
+            with pytest.raises(InputError, match="a key") as caught:
                 put(bucket, key)
+            assert caught.value.items == (key,)
         assert keys(bucket) == [longest]
 
     def test_an_object_larger_than_s3_takes_is_refused_before_anything_is_written(
         self, bucket: S3Bucket
     ) -> None:
         bucket.write("large", SOME, size=50_000 << 30, overwrite=False).abort()
-        with pytest.raises(InputError, match="/large would have"):
+        with pytest.raises(InputError, match=r"/\.\.\. would have") as caught:
             bucket.write("large", SOME, size=(50_000 << 30) + 1, overwrite=False)
+        assert caught.value.items == ("large",)
         assert keys(bucket) == []
 
     def test_metadata_beyond_ascii_survives(self, bucket: S3Bucket) -> None:
@@ -181,8 +183,10 @@ def test_refusals_name_the_key_and_the_permission(localstack: S3Service) -> None
         bucket = S3Bucket(url, localstack.behind(proxy.endpoint).settings)
         etag = bucket.describe("a\nb").etag
         proxy.add(Rule(fault=refusal("s3", "AccessDenied")))
-        with pytest.raises(StoreError, match=r"cannot read s3://.*/a\\nb: s3:GetObject"):
+        refused = r"cannot read s3://[^/]*/\.\.\.: s3:GetObject"
+        with pytest.raises(StoreError, match=refused) as caught:
             bucket.read("a\nb", etag, 0, 7)
+        assert caught.value.items == ("a\nb",)
         with pytest.raises(StoreError, match="s3:ListBucket is not allowed"):
             bucket.list_page()
 

@@ -181,7 +181,7 @@ def test_whatever_is_in_the_way_is_told_at_once_and_nothing_written(
     point.file(b"folder-there", b"theirs")
     with pytest.raises(ConflictError, match="5 items") as caught:
         restore(point, point.write(), to)
-    assert sorted(problem.split(":")[0] for problem in caught.value.problems) == [
+    assert sorted(problem.split(":")[0] for problem in caught.value.items) == [
         "file",
         "folder-there",
         "instead",
@@ -198,7 +198,7 @@ def test_a_conflict_is_shown_without_what_a_terminal_obeys(tmp_path: Path) -> No
     point.file(b"\x1b[31m", b"x")
     with pytest.raises(ConflictError) as caught:
         restore(point, point.write(), tmp_path / "to")
-    assert caught.value.problems == ("\\x1b[31m: it is there already",)
+    assert caught.value.items == ("\\x1b[31m: it is there already",)
 
 
 def test_overwriting_replaces_files_and_links_and_nothing_else(

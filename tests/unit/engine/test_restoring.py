@@ -40,8 +40,8 @@ def test_conflicts_are_counted_and_the_first_are_listed() -> None:
         conflicts.add(b"%d\n" % number, ConflictError("it is there already"))
     with pytest.raises(ConflictError, match="1100 items") as caught:
         conflicts.refuse()
-    assert len(caught.value.problems) == 1_000
-    assert caught.value.problems[0] == "0\\n: it is there already"
+    assert len(caught.value.items) == 1_000
+    assert caught.value.items[0] == "0\\n: it is there already"
 
 
 def test_patterns_that_took_nothing_are_named() -> None:

@@ -50,10 +50,18 @@ def test_each_category_has_its_code(kind: type[ColdhaulError], code: int) -> Non
 def test_people_get_the_message_every_problem_and_the_hint(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    end_with(InputError("two things\x07", problems=["one [b]", "two"], hint="mend them"))
+    problems, items = ["one [b]", "two"], ["a\x1b", "b\udc80"]
+    end_with(InputError("two things\x07", problems=problems, items=items, hint="mend them"))
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "error: two things\\x07\n  - one [b]\n  - two\nhint: mend them\n"
+    assert printed.err.splitlines() == [
+        "error: two things\\x07",
+        "  - one [b]",
+        "  - two",
+        "  - a\\x1b",
+        "  - b\\x80",
+        "hint: mend them",
+    ]
 
 
 def test_very_many_problems_do_not_scroll_the_message_away(
@@ -68,13 +76,14 @@ def test_very_many_problems_do_not_scroll_the_message_away(
 
 
 def test_programs_get_the_error_as_one_object(capsys: pytest.CaptureFixture[str]) -> None:
-    end_with(StoreError("full", problems=["p"], hint="make room"), is_json=True)
+    end_with(StoreError("full", problems=["p"], items=["a/b"], hint="make room"), is_json=True)
     assert json.loads(capsys.readouterr().out) == {
         "error": {
             "category": "store",
             "exit_code": 6,
             "message": "full",
             "problems": ["p"],
+            "items": ["a/b"],
             "hint": "make room",
         }
     }

@@ -178,7 +178,7 @@ def listing(*names: str) -> bytes:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (200, listing("a/b", "a-b"), "not in the order of names"),
+        (200, listing("a/b", "a-b"), "names out of their order"),
         (200, b"<html>Welcome to our network</html>", "not a listing"),
         (200, b"", "not a listing"),
         (404, b"nothing", "is not there"),

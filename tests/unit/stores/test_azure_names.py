@@ -65,26 +65,31 @@ def test_the_case_of_azures_names_has_no_meaning() -> None:
         ("a\x01", Properties(), "cannot list"),
         ("n" * 1025, Properties(), "1024"),
         ("a", Properties(tags={str(each): "" for each in range(TAGS_MAX + 1)}), "11 tags"),
-        ("a", Properties(tags={"a@b": ""}), "'a@b'"),
-        ("a", Properties(tags={"a": "ü"}), "'a'"),
-        ("a", Properties(tags={"a": "v" * 257}), "'a'"),
-        ("a", Properties(metadata={"place": "Köln"}), "'place'"),
+        ("a", Properties(tags={"a@b": ""}), "a tag has"),
+        ("a", Properties(tags={"a": "ü"}), "a tag has"),
+        ("a", Properties(tags={"a": "v" * 257}), "a tag has"),
+        ("a", Properties(metadata={"place": "Köln"}), "its metadata is not ASCII"),
     ],
 )
 def test_what_azure_would_change_is_refused_and_named(
     name: str, properties: Properties, words: str
 ) -> None:
-    with pytest.raises(InputError, match=r"^az://c/the-object cannot be written") as caught:
-        check_writable("az://c/the-object", name, properties)
+    with pytest.raises(InputError, match=r"^az://c/\.\.\. cannot be written") as caught:
+        check_writable("az://c/...", "the key", name, properties)
     assert words in caught.value.problems[0]
+    assert caught.value.items[0] == "the key"
     assert caught.value.hint
 
 
 def test_all_findings_come_at_once() -> None:
     tags = {str(each): "ü" for each in range(11)}
     with pytest.raises(InputError) as caught:
-        check_writable("az://c/a", "a\\b", Properties(tags=tags, metadata={"a": "ü"}))
-    assert len(caught.value.problems) == 1 + 1 + 11 + 1
+        check_writable("az://c/...", "b", "a\\b", Properties(tags=tags, metadata={"place": "Köln"}))
+    assert len(caught.value.problems) == 4
+    assert "Köln" not in str(caught.value.problems)
+    key, metadata, *unfit = caught.value.items
+    assert (key, metadata) == ("b", "metadata 'place'")
+    assert unfit == [f"tag '{each}'" for each in range(11)]
 
 
 def test_allowed_names_and_tags_pass() -> None:
@@ -103,7 +108,7 @@ def test_allowed_names_and_tags_pass() -> None:
         "...",
         "n" * 1024,
     ):
-        check_writable("az://c/a", name, Properties(tags=tags, metadata={"x-y": "1"}))
+        check_writable("az://c/...", "a", name, Properties(tags=tags, metadata={"x-y": "1"}))
 
 
 @pytest.mark.parametrize("name", ["a//b", "/a", "a/", "a/./b", "..", "a\\b", "a\nb", "a\x7fb"])

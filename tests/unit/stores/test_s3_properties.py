@@ -4,7 +4,17 @@ import pytest
 
 from core.errors import InputError
 from core.stores.bucket import Properties
+from core.stores.s3_errors import Request
 from core.stores.s3_properties import has_tags, read_properties, write_parameters
+
+REQUEST = Request(
+    doing="write",
+    location="s3://b/a",
+    permission="s3:PutObject",
+    bucket="b",
+    resource="arn:aws:s3:::b/*",
+    items=("the key",),
+)
 
 
 def headers(**values: str) -> dict[str, str]:
@@ -60,7 +70,7 @@ def test_values_beyond_ascii_are_read(value: str, expected: str) -> None:
 
 @pytest.mark.parametrize("value", ["plain", "grün", "a\nb", "😀", "", "a  b"])
 def test_values_survive(value: str) -> None:
-    parameters = write_parameters(Properties(metadata={"name": value}), "s3://b/a")
+    parameters = write_parameters(Properties(metadata={"name": value}), REQUEST)
     sent = parameters["Metadata"]["name"]
     assert sent.isascii()
     assert sent.isprintable()
@@ -71,29 +81,30 @@ def test_system_headers_are_kept_as_they_stand() -> None:
     name = 'attachment; filename="=?UTF-8?B?w6QudHh0?="'
     found = read_properties(headers(content_disposition=name), {})
     assert found.content_disposition == name
-    assert write_parameters(found, "s3://b/a") == {"ContentDisposition": name}
+    assert write_parameters(found, REQUEST) == {"ContentDisposition": name}
     found = read_properties(headers(content_disposition="grün".encode().decode("latin-1")), {})
     assert found.content_disposition == "grün"
     with pytest.raises(InputError, match="s3://b/a has a Content-Disposition"):
-        write_parameters(found, "s3://b/a")
+        write_parameters(found, REQUEST)
 
 
 def test_what_is_no_text_is_refused() -> None:
     with pytest.raises(InputError, match="s3://b/a has metadata"):
-        write_parameters(Properties(metadata={"name": "\ud800"}), "s3://b/a")
+        write_parameters(Properties(metadata={"name": "\ud800"}), REQUEST)
 
 
 def test_only_what_there_is_is_sent() -> None:
-    assert write_parameters(Properties(), "s3://b/a") == {}
+    assert write_parameters(Properties(), REQUEST) == {}
     properties = Properties(content_type="text/plain", tags={"a b": "c&d", "e": ""})
-    assert write_parameters(properties, "s3://b/a") == {
+    assert write_parameters(properties, REQUEST) == {
         "ContentType": "text/plain", "Tagging": "a+b=c%26d&e=",
     }  # fmt: skip
 
 
 def test_names_that_no_header_can_have_are_refused() -> None:
-    with pytest.raises(InputError, match="'a b', 'ü'"):
-        write_parameters(Properties(metadata={"a b": "", "ü": "", "fine": ""}), "s3://b/a")
+    with pytest.raises(InputError, match="metadata of names") as caught:
+        write_parameters(Properties(metadata={"a b": "", "ü": "", "fine": ""}), REQUEST)
+    assert caught.value.items == ("the key", "metadata 'a b'", "metadata 'ü'")
 
 
 def test_the_number_of_tags_says_whether_there_are_any() -> None:

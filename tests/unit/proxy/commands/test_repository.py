@@ -57,7 +57,8 @@ def test_check_tells_programs_level_and_hint(place: Place) -> None:
     assert levels["keys"] == "error"
     assert levels["identity"] == "ok"
     assert all(
-        finding.keys() == {"level", "what", "detail", "hint"} for finding in document["findings"]
+        finding.keys() == {"level", "what", "detail", "items", "hint"}
+        for finding in document["findings"]
     )
 
 

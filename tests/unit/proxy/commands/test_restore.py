@@ -42,7 +42,7 @@ def test_what_is_there_is_kept_unless_told(primary: Place) -> None:
     folder.mkdir()
     (folder / "a").write_bytes(b"mine")
     error = primary.json("restore", "primary", "--to", str(folder), code=4)["error"]
-    assert error["problems"] == ["a: it is there already"]
+    assert error["items"] == ["a: it is there already"]
     assert [path.name for path in folder.iterdir()] == ["a"]
     primary.done("restore", "primary", "--to", str(folder), "--overwrite")
     assert (folder / "a").read_bytes() == b"second"

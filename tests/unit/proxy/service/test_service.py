@@ -1,12 +1,7 @@
 """The loop by itself: whose jobs it runs, what a bug or a reload does, how many run at once."""
 
-import io
 import json
-import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +11,12 @@ from core.errors import InputError
 from proxy.config import load_config
 from proxy.invocation import Invocation
 from proxy.service import service as module
-from proxy.service.event_log import EventLog
 from proxy.service.service import Service, jobs_of, need_proxy
-from proxy.service.signals import Orders
 from proxy.service_tables import ProxyTable
 from tests.cli.place import Place
 from tests.cli.service import declare_proxy
 from tests.support.receivers import web_receiver
+from tests.support.running import running
 
 THIRD = """
 [repositories.third]
@@ -57,42 +51,6 @@ def ready(place: Place) -> Place:
     (place.tree / "a").write_bytes(b"content")
     place.done("backup", str(place.tree), "--to", "primary")
     return place
-
-
-class Running:
-    """A service in a thread."""
-
-    def __init__(self, place: Place) -> None:
-        self.stream, self.orders = io.StringIO(), Orders()
-        invocation = Invocation(config_path=place.config, is_json=False)
-        self.service = Service(invocation, EventLog(self.stream, is_json=True))
-        self.thread = threading.Thread(target=self.service.run, args=(self.orders,))
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
-
-    def wait(self, is_so: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30
-        while not is_so():
-            assert time.monotonic() < deadline, self.stream.getvalue()
-            time.sleep(0.02)
-
-    def job(self, name: str) -> dict[str, Any]:
-        (found,) = [job for job in self.service.health()["jobs"] if job["name"] == name]
-        return dict(found)
-
-
-@contextmanager
-def running(place: Place) -> Iterator[Running]:
-    service = Running(place)
-    service.thread.start()
-    try:
-        yield service
-    finally:
-        service.orders.stop.signal = signal.SIGTERM
-        service.thread.join(60)
-        assert not service.thread.is_alive()
 
 
 def test_a_proxy_runs_the_jobs_whose_repositories_name_it(place: Place) -> None:
