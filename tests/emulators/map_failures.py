@@ -1,0 +1,49 @@
+"""Have a Distributed Map in LocalStack fail as Amazon's does. Run by LocalStack's own Python.
+
+LocalStack goes on when a child fails and gives null for it. Amazon's Map fails at the first one,
+as no failure is tolerated, and its parent does not learn why the child failed.
+"""
+
+from importlib import import_module
+from typing import Any
+
+# Of LocalStack's environment, not of ours: its modules have long names.
+_ASL = "localstack.services.stepfunctions.asl"
+_failure_event = import_module(f"{_ASL}.component.common.error_name.failure_event")
+_names = import_module(f"{_ASL}.component.common.error_name.states_error_name")
+_kinds = import_module(f"{_ASL}.component.common.error_name.states_error_name_type")
+_details = import_module(f"{_ASL}.eval.event.event_detail")
+_worker = import_module(
+    f"{_ASL}.component.state.state_execution.state_map.iteration.itemprocessor"
+    ".distributed_item_processor_worker"
+)
+_api = import_module("localstack.aws.api.stepfunctions")
+
+_CAUSE = "The specified tolerated failure threshold was exceeded"
+
+
+def install() -> None:
+    """Have a failed child end its Map."""
+    worker = _worker.DistributedItemProcessorWorker
+    evaluate = worker._eval_job
+
+    def evaluate_or_fail(self: Any, env: Any, job: Any) -> None:  # noqa: ANN401  # LocalStack's.
+        evaluate(self, env=env, job=job)
+        if job.job_output is None:
+            job.job_output = _failure(env)
+
+    worker._eval_job = evaluate_or_fail
+
+
+def _failure(env: Any) -> Exception:  # noqa: ANN401  # LocalStack's.
+    kind = _kinds.StatesErrorNameType.StatesExceedToleratedFailureThreshold
+    details = _api.ExecutionFailedEventDetails(error=kind.to_name(), cause=_CAUSE)
+    found: Exception = _failure_event.FailureEventException(
+        _failure_event.FailureEvent(
+            env=env,
+            error_name=_names.StatesErrorName(typ=kind),
+            event_type=_api.HistoryEventType.MapStateFailed,
+            event_details=_details.EventDetails(executionFailedEventDetails=details),
+        )
+    )
+    return found
