@@ -116,6 +116,15 @@ DESTINATION_FAILURES_MAX = 30
 # A driver gives a batch up when this many calls have added no part, whoever wrote them.
 BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 
+# What the functions of an appliance are called with and answer. Step Functions carries 256 KiB from
+# state to state: this many reasons of this many characters stay far below. Counts are of calls,
+# parts and attempts.
+STEP_TEXT_LENGTH_MAX = 1000
+STEP_REASONS_MAX = 20
+STEP_COUNT_MAX = 1_000_000
+# A function asks so often whether its session is to stop: each look is two listings.
+STEP_STOP_CHECK_SECONDS = 5
+
 # Finished sessions' working objects are kept so long for whoever asks what happened.
 SESSION_KEPT_DAYS = 30
 

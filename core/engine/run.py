@@ -2,7 +2,6 @@
 
 import random
 import secrets
-import threading
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +9,11 @@ from datetime import timedelta
 
 from core import ids
 from core.engine import state
+from core.engine.attempt_log import Log
 from core.engine.delta import read_source_record
 from core.engine.plan import run_plan
 from core.engine.points import list_points
 from core.engine.pool import StalledError, repack_all
-from core.engine.progress import Progress
 from core.engine.publish import PublishOutcome, run_publish
 from core.engine.rounds import run_round
 from core.engine.runner import Runner
@@ -28,7 +27,6 @@ from core.engine.session import (
     read_claim,
     read_claims,
     record_size,
-    system_clock,
     void_session,
 )
 from core.engine.state import Attempt, Plan, Report, Transfer
@@ -41,8 +39,6 @@ from core.model import Claim, JobDefinition, Record, SessionStatus
 from core.plan.copy import choose_point
 from core.sources.repository import Repository
 from core.sources.source import Source
-
-_LOG_LINES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +177,11 @@ def begin_session(
     backfill: PointId | None = None,
 ) -> BegunSession | None:
     """Claim the point that a job copies now, or find who has; None: there is nothing to do."""
+    _check_begin(source, definition)
+    return _begin(target, source, definition, _Claimant(clock, ids.new_session_id()), backfill)
+
+
+def _check_begin(source: Source, definition: JobDefinition) -> None:
     if not definition.is_enabled:
         raise NotReadyError(
             f"the job {definition.job_id} is disabled",
@@ -191,18 +192,50 @@ def begin_session(
             f"the job {definition.job_id} copies {definition.source_id} at "
             f"{definition.source_url}; the source in the configuration is {source.id}"
         )
-    sweep_sessions(target, clock)
-    own_id = ids.new_session_id()
+
+
+def begin_as(
+    session_id: SessionId,
+    target: Repository,
+    source: Source,
+    definition: JobDefinition,
+    clock: Clock,
+) -> BegunSession | None:
+    """Do as ``begin_session``; a claim of one's own is for this session.
+
+    Whoever derives the id from what he does knows his own claim again when he is called twice.
+    """
+    _check_begin(source, definition)
+    return _begin(target, source, definition, _Claimant(clock, session_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimant:
+    """Who claims: by which clock, and for which session if nobody was first."""
+
+    clock: Clock
+    session_id: SessionId
+
+
+def _begin(
+    target: Repository,
+    source: Source,
+    definition: JobDefinition,
+    claimant: _Claimant,
+    backfill: PointId | None,
+) -> BegunSession | None:
+    sweep_sessions(target, claimant.clock)
+    terms = (claimant.clock, claimant.session_id)
     if isinstance(source, Repository):
         point = next_point(target, source, definition, backfill)
         if point is None:
             return None
-        claim = claim_point(target, definition, point, clock, own_id)
+        claim = claim_point(target, definition, point, *terms)
     else:
         _refuse_backfill(source, backfill)
-        claim = claim_run(target, definition, clock, own_id)
+        claim = claim_run(target, definition, *terms)
     session = CopySession(target=target, source=source, claim=claim, definition=definition)
-    return BegunSession(session=session, is_own=claim.session_id == own_id)
+    return BegunSession(session=session, is_own=claim.session_id == claimant.session_id)
 
 
 def run_session(session: CopySession, runner: Runner) -> SessionOutcome:
@@ -341,40 +374,6 @@ class _Run:
         except ColdhaulError as error:
             # How the run ended matters more than that the report of it cannot be kept.
             self._log.warn(f"the report of this run could not be kept: {error.message}")
-
-
-class Log:
-    """Passes progress on and keeps its lines for the session's report."""
-
-    def __init__(self, progress: Progress) -> None:
-        """Keep nothing yet."""
-        self._progress = progress
-        self._lock = threading.Lock()
-        self.lines: list[str] = []
-
-    def start(self, label: str, total_size: int | None, total_count: int | None) -> None:
-        """Begin a phase."""
-        self._keep(label)
-        self._progress.start(label, total_size, total_count)
-
-    def advance(self, size: int = 0, count: int = 0) -> None:
-        """Pass on what was done."""
-        self._progress.advance(size, count)
-
-    def note(self, text: str) -> None:
-        """Log a line."""
-        self._keep(text)
-        self._progress.note(text)
-
-    def warn(self, text: str) -> None:
-        """Log a warning."""
-        self._keep(f"warning: {text}")
-        self._progress.warn(text)
-
-    def _keep(self, text: str) -> None:
-        with self._lock:
-            if len(self.lines) < _LOG_LINES_MAX:
-                self.lines.append(f"{ids.format_time(system_clock())} {text}")
 
 
 def sweep_sessions(target: Repository, clock: Clock) -> None:

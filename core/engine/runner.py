@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from core.engine.progress import Progress, Silent
 from core.engine.session import Clock, system_clock
+from core.plan.placement import NOT_CONFIGURED
 
 LOCAL = "local"
-NO_APPLIANCE = "no appliance is configured on the target"
 
 
 def _never() -> bool:
@@ -25,7 +25,7 @@ class Runner:
     """
 
     name: str = LOCAL
-    reason: str = NO_APPLIANCE
+    reason: str = NOT_CONFIGURED
     progress: Progress = field(default_factory=Silent)
     stop: Callable[[], bool] = _never
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)

@@ -7,6 +7,7 @@ been.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from core import ids
 from core.engine import state
 from core.engine.session import is_stopped, record_size
 from core.engine.state import Attempt
@@ -67,6 +68,17 @@ def open_sessions(target: Repository, definition: JobDefinition) -> list[OpenSes
         and record_size(target.store, claim.record_name) is None
     ]
     return [_look_at(target, claim) for claim in sorted(claims, key=lambda c: c.record_name)]
+
+
+def last_moved(target: Repository, claim: Claim) -> datetime:
+    """Return when anything was last written for a session, by the store's time.
+
+    The claim itself counts, by the clock of whoever made it.
+    """
+    session = target.store.list(names.session(claim.session_id, ""))
+    marker = target.store.list(names.open_session(claim.session_id))
+    moments = [head.modified for heads in (session, marker) for head in heads]
+    return max([*moments, ids.parse_time(claim.claimed)])
 
 
 def _newest_published(target: Repository, definition: JobDefinition) -> PointId:

@@ -13,8 +13,8 @@ from core.engine import jobs
 from core.engine.history import view_session
 from core.engine.progress import Silent
 from core.engine.run import (
-    Log,
     SessionOutcome,
+    begin_as,
     newest_copied,
     next_point,
     plan_run,
@@ -24,7 +24,7 @@ from core.engine.run import (
     unfinished_claims,
 )
 from core.engine.runner import Runner
-from core.engine.session import stop, void_session
+from core.engine.session import stop, system_clock, void_session
 from core.engine.state import Report
 from core.errors import (
     ConflictError,
@@ -35,7 +35,7 @@ from core.errors import (
     StoreError,
 )
 from core.format import names
-from core.ids import JobId, PointId
+from core.ids import JobId, PointId, SessionId
 from core.limits import KIB
 from core.model import SessionStatus
 from core.stores.folder import FolderStore
@@ -74,6 +74,17 @@ def files(count: int) -> dict[bytes, bytes]:
 def done(outcome: SessionOutcome | None) -> SessionOutcome:
     assert outcome is not None
     return outcome
+
+
+def test_a_claim_of_ones_own_is_known_by_the_id_that_was_meant_for_it(pair: Pair) -> None:
+    back_up(pair.source, {b"a": b"1"})
+    ours, theirs = SessionId("a" * 32), SessionId("b" * 32)
+    terms = (pair.target, pair.source, pair.definition, system_clock)
+    assert begin_as(ours, *terms) == begin_as(ours, *terms)
+    begun = begin_as(theirs, *terms)
+    assert begun is not None
+    assert (begun.session.id, begun.is_own) == (ours, False)
+    assert len(claims_of(pair.target)) == 1
 
 
 def test_there_is_nothing_to_do_before_a_point_appears(pair: Pair) -> None:
@@ -350,16 +361,6 @@ def test_no_log_or_report_of_a_run_tells_an_items_name(pair: Pair) -> None:
     (claim,) = claims_of(pair.target)
     (attempt,) = view_session(pair.target, claim).attempts
     assert "payroll" not in f"{attempt} {outcome}"
-
-
-def test_a_log_is_bounded_and_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.engine.run._LOG_LINES_MAX", 2)
-    warnings = Warnings()
-    log = Log(warnings)
-    for text in ("one", "two", "three"):
-        log.warn(text)
-    assert [line.split(" ", 1)[1] for line in log.lines] == ["warning: one", "warning: two"]
-    assert warnings.lines == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize(("days", "is_kept"), [(29, True), (31, False)])

@@ -2,7 +2,8 @@
 
 import os
 
-from core.engine.runner import LOCAL, NO_APPLIANCE, Runner
+from core.engine.runner import LOCAL, Runner
+from core.plan.placement import NOT_CONFIGURED
 
 
 def test_by_itself_it_uses_every_core_and_never_stops() -> None:
@@ -11,4 +12,4 @@ def test_by_itself_it_uses_every_core_and_never_stops() -> None:
     assert not runner.stop()
     assert runner.call_seconds is None
     assert runner.clock().tzinfo is not None
-    assert (runner.name, runner.reason) == (LOCAL, NO_APPLIANCE)
+    assert (runner.name, runner.reason) == (LOCAL, NOT_CONFIGURED)

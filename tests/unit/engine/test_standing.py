@@ -1,16 +1,18 @@
 """What a job did last and left open, as the target alone tells it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from core import ids
 from core.engine.history import abandon_session, resume_session, stop_session
 from core.engine.jobs import enable_job
 from core.engine.run import begin_session, run_session
 from core.engine.runner import Runner
 from core.engine.session import system_clock
-from core.engine.standing import NEVER, last_begun, last_claimed, open_sessions
+from core.engine.standing import NEVER, last_begun, last_claimed, last_moved, open_sessions
 from core.ids import JobId
 from core.model import SessionStatus
 from tests.support.copies import JOB, Pair, back_up, make_pair
@@ -43,6 +45,16 @@ def test_a_claim_and_a_changed_definition_are_begins(pair: Pair) -> None:
     enable_job(pair.target, JOB, is_enabled=True)
     assert last_begun(pair.target, JOB) > claimed
     assert last_claimed(pair.target, JOB) == claimed
+
+
+def test_whatever_is_written_for_a_session_moves_it(pair: Pair) -> None:
+    claim = pair.session().claim
+    claimed = last_moved(pair.target, claim)
+    assert timedelta(0) <= datetime.now(UTC) - claimed < timedelta(minutes=1)
+    stop_session(pair.target, claim)
+    assert last_moved(pair.target, claim) > claimed
+    later = ids.format_time(datetime.now(UTC) + timedelta(days=1))
+    assert last_moved(pair.target, replace(claim, claimed=later)) == ids.parse_time(later)
 
 
 def test_a_claimed_session_is_open_until_it_is_published(pair: Pair) -> None:
