@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Literal, Self, TextIO
 
 import duckdb
 
@@ -115,14 +115,15 @@ class Workspace:
 
 
 @contextmanager
-def spooled(path: Path) -> Iterator[TextIO]:
-    """Write a file of a workspace; a temporary folder that is full is a ``StoreError``."""
+def spooled(path: Path, mode: Literal["r", "w"] = "w") -> Iterator[TextIO]:
+    """Write or read a file of a workspace; a temporary folder that is full is a ``StoreError``."""
     try:
-        with path.open("w") as file:
+        with path.open(mode) as file:
             yield file
     except OSError as error:
         raise StoreError(
-            f"cannot write the temporary file {path}: {error.strerror}",
+            f"cannot {'write' if mode == 'w' else 'read'} the temporary file {path}:"
+            f" {error.strerror}",
             hint="Make room in the temporary folder, or set TMPDIR to a larger one.",
         ) from error
 

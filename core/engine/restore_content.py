@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from core.engine.bucket_landing import BucketLanding
 from core.engine.destination import DestinationError
 from core.engine.faults import FaultLog
 from core.engine.landing import GrowingFile, Landing
+from core.engine.long_files import LongFile, PlacedPiece
 from core.engine.progress import Progress
 from core.errors import (
     ConflictError,
@@ -88,35 +89,19 @@ class ContentWriter:
         """Write what frames hold; ``NotReadyError`` when told to stop."""
         _work_off(self._frame_works(reads, pack_row), stop, self._threads)
 
-    def write_long(
-        self,
-        files: Iterable[tuple[Target, Sequence[Piece]]],
-        pack_row: Callable[[int], PackRow],
-        stop: Callable[[], bool],
-    ) -> None:
-        """Write objects of several pieces, each in order; ``NotReadyError`` when told to stop.
-
-        The pieces of a file are in order, and the places of one by their choice.
-        """
-        works = (
-            partial(self._write_long, target, pieces, _rows_of(pieces, pack_row), stop)
-            for target, pieces in files
-        )
+    def write_long(self, files: Iterable[LongFile], stop: Callable[[], bool]) -> None:
+        """Write objects of several pieces, each in order; ``NotReadyError`` when told to stop."""
+        works = (partial(self._write_long, file, stop) for file in files)
         _work_off(works, stop, min(self._threads, RESTORE_LONG_OBJECTS))
 
-    def _write_long(
-        self,
-        target: Target,
-        pieces: Sequence[Piece],
-        rows: Mapping[int, PackRow],
-        stop: Callable[[], bool],
-    ) -> None:
+    def _write_long(self, file: LongFile, stop: Callable[[], bool]) -> None:
         assert isinstance(self._landing, BucketLanding), "files are written in any order"
+        target = file.target
         try:
             with self._landing.begin_object(target) as upload:
-                for _, choices in groupby(pieces, key=lambda piece: piece.ordinal):
+                for _, choices in groupby(file.pieces(), key=lambda each: each.piece.ordinal):
                     check_stop(stop)
-                    content = self._read_piece(list(choices), rows)
+                    content = self._read_piece(list(choices))
                     upload.write(content)
                     self._progress.advance(len(content), 0)
         except DestinationError:
@@ -126,12 +111,12 @@ class ContentWriter:
             return
         self._count(target, 0, is_done=True)
 
-    def _read_piece(self, choices: Sequence[Piece], rows: Mapping[int, PackRow]) -> bytes:
+    def _read_piece(self, choices: Sequence[PlacedPiece]) -> bytes:
         """Return a piece from the first of its places that has it; the last one's error if none."""
         failure: IntegrityError | StoreError | None = None
-        for piece in choices:
+        for choice in choices:
             try:
-                return self._read_place(piece, rows)
+                return self._read_place(choice.piece, choice.pack)
             except NotReadyError as error:
                 failure = StoreError(error.message, hint=error.hint, items=error.items)
             except (IntegrityError, NotFoundError, StoreError) as error:
@@ -139,16 +124,15 @@ class ContentWriter:
         assert failure is not None, "a piece has one choice at least"
         raise failure
 
-    def _read_place(self, piece: Piece, rows: Mapping[int, PackRow]) -> bytes:
+    def _read_place(self, piece: Piece, row: PackRow | None) -> bytes:
         place = piece.place
-        if place is None:
+        if place is None or row is None:
             content = self._repository.read_blob(piece.blob)
             with self._lock:
                 self.read_size += len(content)
             blob: memoryview | None = memoryview(content)
             name = names.blob(piece.blob)
         else:
-            row = rows[place.frame.pack]
             blob = _checked_blob(memoryview(self._read_frame(place.frame, row)), place)
             name = names.pack_of(row)
         if blob is None or len(blob) != piece.length:
@@ -306,11 +290,6 @@ class ContentWriter:
                 self.item_count += 1
                 self.content_size += target.size
         self._progress.advance(size, int(is_done))
-
-
-def _rows_of(pieces: Iterable[Piece], pack_row: Callable[[int], PackRow]) -> Mapping[int, PackRow]:
-    numbers = {piece.place.frame.pack for piece in pieces if piece.place is not None}
-    return {number: pack_row(number) for number in numbers}
 
 
 def check_stop(stop: Callable[[], bool]) -> None:

@@ -126,7 +126,7 @@ def _write(rows: ObjectTables, content: ContentWriter, stop: Callable[[], bool])
         choice += 1
         if not rows.advance(choice):
             break
-    content.write_long(rows.long_files(), rows.pack_row, stop)
+    content.write_long(rows.long_files(), stop)
 
 
 def _with_left_out(outcome: RestoreOutcome, rows: ObjectTables) -> RestoreOutcome:

@@ -6,7 +6,7 @@ spills, and come and go as streams. Item paths are hostile bytes and never part 
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from core.catalog import layers as layer_tables
 from core.catalog.tables import ITEM_COLUMNS
 from core.catalog.workspace import quote
 from core.engine.faults import CSV, FaultLog
+from core.engine.long_files import PIECE_COLUMNS, LongFile, spool_files
 from core.engine.points import open_visible
 from core.engine.tables import Tables
 from core.format import names
@@ -235,15 +236,13 @@ class RestoreTables:
         self._store("short", "select * from pending where blob_count <= 1")
         self._run("create or replace view pending as from short")
 
-    def long_files(self) -> Iterator[tuple[Target, list[Piece]]]:
+    def long_files(self) -> Iterator[LongFile]:
         """Yield files set apart in path order, with their pieces in order, each by its choices."""
         rows = self._rows(
-            f"""select {_PIECE}, {_PLACE} from long left join places on id = blob
-            order by row_no, ordinal, choice"""
+            f"""select {_TARGET}, {PIECE_COLUMNS} from long left join places on id = blob
+            left join packs using (pack_no) order by row_no, ordinal, choice"""
         )
-        for _, grouped in groupby(rows, key=lambda row: row[0]):
-            pieces = [_piece(row, None if row[11] is None else _place(row[11:])) for row in grouped]
-            yield pieces[0].target, pieces
+        return spool_files(_by_file(rows), self._workspace.new_path("pieces", ".csv"))
 
     def loose_pieces(self) -> Iterator[Piece]:
         """Yield the pieces that no pack has, equal blobs together, else in path order."""
@@ -359,6 +358,15 @@ def _target(row: tuple[Any, ...]) -> Target:
         piece_count=piece_count,
         metadata=metadata,
     )
+
+
+def _by_file(
+    rows: Iterable[tuple[Any, ...]],
+) -> Iterator[tuple[Target, Iterator[tuple[Any, ...]]]]:
+    """Yield each file's target and the rest of its rows; take these before the next file."""
+    for _, grouped in groupby(rows, key=lambda row: row[0]):
+        first = next(grouped)
+        yield _target(first), (row[8:] for row in chain((first,), grouped))
 
 
 def _piece(row: tuple[Any, ...], place: Place | None) -> Piece:

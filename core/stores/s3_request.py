@@ -81,6 +81,7 @@ class S3Requests:
                 f"cannot {request.doing} {request.location}: its ETag or the credentials hold "
                 "what no request can say",
                 hint="Look for line ends and other invisible characters in the credentials.",
+                items=request.items,
             ) from None
         if reply.status not in {200, 206, accepted}:
             raise judge_answer(_answer(reply), request)
