@@ -31,6 +31,15 @@ def read_plan(target: Repository, session_id: SessionId) -> Plan | None:
         return None
 
 
+def describe_plan(plan: Plan) -> str:
+    """Say in counts what a plan has found."""
+    return (
+        f"planned: {plan.delta.row_count} rows, {plan.new_blob_count} new blobs "
+        f"({plan.new_content_size} bytes) in {len(plan.batches)} batches, "
+        f"{plan.reused_blob_count} blobs already stored"
+    )
+
+
 def require_plan(target: Repository, session_id: SessionId) -> Plan:
     """Return a session's plan where its later steps need it."""
     plan = read_plan(target, session_id)

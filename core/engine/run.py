@@ -1,15 +1,14 @@
 """The local runner: a job's session from its claim to its end, on this machine."""
 
 import random
-import secrets
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from core import ids
-from core.engine import state
 from core.engine.attempt_log import Log
+from core.engine.batches import describe_plan
 from core.engine.delta import read_source_record
 from core.engine.plan import run_plan
 from core.engine.points import list_points
@@ -22,11 +21,12 @@ from core.engine.session import (
     CopySession,
     claim_point,
     claim_run,
-    is_stopped,
+    keep_attempt,
     open_session,
     read_claim,
     read_claims,
     record_size,
+    refuse_stopped,
     void_session,
 )
 from core.engine.state import Attempt, Plan, Report, Transfer
@@ -240,12 +240,7 @@ def _begin(
 
 def run_session(session: CopySession, runner: Runner) -> SessionOutcome:
     """Run a claimed session from where it stands to its end, or until it is stopped."""
-    if is_stopped(session.target.store, session.id):
-        raise NotReadyError(
-            f"the session {session.id} has been stopped",
-            hint=f"'coldhaul session resume {session.id}' goes on with it, "
-            f"'coldhaul session abandon {session.id}' gives it up.",
-        )
+    refuse_stopped(session)
     return _Run(session, runner).run()
 
 
@@ -310,11 +305,7 @@ class _Run:
                 return False
             plan = run_plan(self._session, stop=self._runner.stop)
         self._plan = plan
-        self._log.note(
-            f"planned: {plan.delta.row_count} rows, {plan.new_blob_count} new blobs "
-            f"({plan.new_content_size} bytes) in {len(plan.batches)} batches, "
-            f"{plan.reused_blob_count} blobs already stored"
-        )
+        self._log.note(describe_plan(plan))
         self._log.start("Repacking", plan.new_content_size, plan.new_blob_count)
         # Two processes on one session begin at different ends and so seldom repeat each other.
         batches = list(range(len(plan.batches)))
@@ -368,9 +359,8 @@ class _Run:
             transfer=self._transfer,
             log=tuple(self._log.lines),
         )
-        name = f"{state.attempts_prefix(self._session.id)}{ended}-{secrets.token_hex(4)}.json"
         try:
-            self._session.target.adopt_value(name, attempt)
+            keep_attempt(self._session, attempt)
         except ColdhaulError as error:
             # How the run ended matters more than that the report of it cannot be kept.
             self._log.warn(f"the report of this run could not be kept: {error.message}")

@@ -4,6 +4,7 @@ Standing is never stored: it follows from which objects exist. The create-only p
 record's name is the sole arbiter between published and failed.
 """
 
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 
 from core import ids
 from core.engine import state
-from core.errors import ConflictError, IntegrityError, NotFoundError
+from core.errors import ConflictError, IntegrityError, NotFoundError, NotReadyError
 from core.format import names
 from core.ids import JobId, PointId, SessionId
 from core.model import Claim, JobDefinition, SessionKind
@@ -121,16 +122,25 @@ def _adopt_run(
 
 def _check_claim(claim: Claim, name: str) -> None:
     """Refuse a claim that stands under another's name: its session would copy another point."""
-    is_run = names.run_ordinal(name) is not None
-    said = claim.job_id and (
-        names.run_claim(claim.job_id, claim.ordinal)
-        if is_run
-        else names.claim(claim.job_id, claim.source_point, claim.ordinal)
-    )
+    said = _name_of(claim, is_run=names.run_ordinal(name) is not None)
     time, _ = ids.parse_point_id(claim.source_point)
     record_name = names.record(claim.source_id, time, claim.session_id)
     if said != name or claim.record_name != record_name:
         raise IntegrityError(f"{name} holds another claim than its name says")
+
+
+def claim_name(session: CopySession) -> str:
+    """Return the name that a session's claim stands under in the target."""
+    return _name_of(session.claim, is_run=not isinstance(session.source, Repository))
+
+
+def _name_of(claim: Claim, *, is_run: bool) -> str:
+    # A backup's has none, and stands under no name.
+    if claim.job_id is None:
+        return ""
+    if is_run:
+        return names.run_claim(claim.job_id, claim.ordinal)
+    return names.claim(claim.job_id, claim.source_point, claim.ordinal)
 
 
 def _new_claim(
@@ -190,6 +200,13 @@ def _keep_report(target: Repository, session_id: SessionId, report: state.Report
         number += 1
 
 
+def keep_attempt(session: CopySession, attempt: state.Attempt) -> None:
+    """Store the report of one run of a session, which several may do at the same moment."""
+    prefix = state.attempts_prefix(session.id)
+    name = f"{prefix}{attempt.ended}-{secrets.token_hex(4)}.json"
+    session.target.adopt_value(name, attempt)
+
+
 def read_report(target: Repository, session_id: SessionId) -> state.Report | None:
     """Return why a session failed, by all who said so; None when nothing is kept of it."""
     heads = list(target.store.list(state.reports_prefix(session_id)))
@@ -218,6 +235,16 @@ def read_claims(target: Repository, job_id: JobId) -> list[Claim]:
 def is_stopped(store: Store, session_id: SessionId) -> bool:
     """Say whether an order to stop stands."""
     return _stop_count(store, session_id) > _resume_count(store, session_id)
+
+
+def refuse_stopped(session: CopySession) -> None:
+    """Raise ``NotReadyError`` while an order to stop a session stands."""
+    if is_stopped(session.target.store, session.id):
+        raise NotReadyError(
+            f"the session {session.id} has been stopped",
+            hint=f"'coldhaul session resume {session.id}' goes on with it, "
+            f"'coldhaul session abandon {session.id}' gives it up.",
+        )
 
 
 def stop(store: Store, session_id: SessionId) -> None:

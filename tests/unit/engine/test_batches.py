@@ -9,6 +9,7 @@ from core.catalog.workspace import Workspace, quote
 from core.engine import state
 from core.engine.batches import (
     create_ordered,
+    describe_plan,
     find_batch,
     read_plan,
     read_rounds,
@@ -117,3 +118,13 @@ def test_batches_are_cut_in_order_and_numbered_on(tables: Tables) -> None:
         assert [ordinal for ordinal, _ in rows] == list(range(batch.blob_count))
         found += [int(blob) for _, blob in rows]
     assert found == list(reversed(range(100)))
+
+
+def test_a_plan_is_described_in_counts() -> None:
+    plan = Plan(
+        delta=DELTA, ranges=(), batches=(), reused_blob_count=3, new_blob_count=2,
+        new_content_size=10,
+    )  # fmt: skip
+    assert describe_plan(plan) == (
+        "planned: 0 rows, 2 new blobs (10 bytes) in 0 batches, 3 blobs already stored"
+    )

@@ -7,19 +7,25 @@ import pytest
 
 from core.engine import session as sessions
 from core.engine.session import (
+    claim_name,
     claim_point,
     is_stopped,
+    keep_attempt,
     open_session,
+    read_claim,
     read_claims,
     read_report,
     record_size,
+    refuse_stopped,
     system_clock,
     void_session,
 )
-from core.engine.state import DamagedItem, Report, report_name
-from core.errors import IntegrityError
+from core.engine.state import Attempt, DamagedItem, Report, Transfer, attempts_prefix, report_name
+from core.errors import IntegrityError, NotReadyError
 from core.format import names
 from core.model import Claim
+from core.stores.folder_bucket import FolderBucket
+from tests.support.bucket_copies import make_bucket_pair
 from tests.support.copies import JOB, Pair, back_up, make_pair, names_below, through
 from tests.support.damaged_stores import Swapped
 from tests.support.stores import Hooked, Kind, LostAnswer
@@ -140,3 +146,35 @@ def test_a_claim_under_another_name_is_refused(pair: Pair) -> None:
         claim_point(swapped, pair.definition, first.source_point, system_clock)
     with pytest.raises(IntegrityError, match=first.source_point):
         read_claims(swapped, JOB)
+
+
+def test_a_session_knows_the_name_of_its_claim(pair: Pair, tmp_path: Path) -> None:
+    session = pair.session()
+    assert read_claim(pair.target, claim_name(session)) == session.claim
+    objects = tmp_path / "objects"
+    objects.mkdir()
+    bucket = make_bucket_pair(tmp_path / "other", FolderBucket.open(objects.as_uri()))
+    run = bucket.session()
+    assert read_claim(bucket.target, claim_name(run)) == run.claim
+
+
+def test_nobody_goes_on_while_an_order_to_stop_stands(pair: Pair) -> None:
+    session = pair.session()
+    refuse_stopped(session)
+    sessions.stop(pair.target.store, session.id)
+    with pytest.raises(NotReadyError, match="has been stopped") as caught:
+        refuse_stopped(session)
+    assert f"session resume {session.id}" in caught.value.hint
+    sessions.resume(pair.target.store, session.id)
+    refuse_stopped(session)
+
+
+def test_reports_of_runs_that_ended_together_are_all_kept(pair: Pair) -> None:
+    session, moment = pair.session(), "20260301T000000000000Z"
+    attempt = Attempt(
+        runner="local", runner_reason="why", started=moment, ended=moment, seconds=1.0,
+        outcome="Stopped", transfer=Transfer(), log=(),
+    )  # fmt: skip
+    keep_attempt(session, attempt)
+    keep_attempt(session, attempt)
+    assert len(names_below(pair.target.store, attempts_prefix(session.id))) == 2
