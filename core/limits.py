@@ -145,6 +145,14 @@ RETRY_SECONDS_MAX = 1800
 PARALLEL_RUNS_MAX = 16
 LOOK_THREADS = 4
 
+# Whoever watches an appliance asks how it is every few seconds, and lists one page of the session's
+# progress markers in that time at most: many watchers must not cost more than the work. Step
+# Functions may show an execution late. More attempts than a few mean that something is broken.
+WATCH_SECONDS = 3
+WATCH_LISTED_EACH = 1000
+EXECUTION_HIDDEN_SECONDS_MAX = 60
+EXECUTION_ATTEMPTS_MAX = 1000
+
 # Notices: a receiver that does not answer must not pile them up, nor hold up the end of a service.
 NOTICE_QUEUE_MAX = 1000
 NOTICE_TRIES_MAX = 3

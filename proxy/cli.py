@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -25,6 +24,7 @@ from proxy.commands import (
 )
 from proxy.invocation import ConfigOption, JsonOption, keep_options
 from proxy.output import Output
+from proxy.version import own_version
 
 app = typer.Typer(
     name="coldhaul",
@@ -43,15 +43,8 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        sys.stdout.write(f"coldhaul {_installed_version()}\n")
+        sys.stdout.write(f"coldhaul {own_version() or '(run from its source tree)'}\n")
         raise typer.Exit
-
-
-def _installed_version() -> str:
-    try:
-        return version("coldhaul")
-    except PackageNotFoundError:
-        return "(run from its source tree)"
 
 
 @app.callback()

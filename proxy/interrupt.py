@@ -13,7 +13,8 @@ from types import FrameType
 from core.errors import NotReadyError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_NOTICE = b"\nStopping; what is finished is kept. Once more kills at once.\n"
+STOPPING = b"\nStopping; what is finished is kept. Once more kills at once.\n"
+LEAVING = b"\nLeaving; the appliance works on. Once more kills this command at once.\n"
 
 
 class InterruptedRunError(Exception):
@@ -28,11 +29,15 @@ class InterruptedRunError(Exception):
 
 
 class Stop:
-    """Tells work whether to end. Called, it answers; ``signal`` says what asked for it."""
+    """Tells work whether to end. Called, it answers; ``signal`` says what asked for it.
+
+    ``notice`` is what a user reads at once who has asked.
+    """
 
     def __init__(self) -> None:
         """Nobody has asked yet."""
         self.signal: signal.Signals | None = None
+        self.notice = STOPPING
 
     def __call__(self) -> bool:
         """Say whether to end as soon as it is clean."""
@@ -58,7 +63,7 @@ def stoppable(go_on: str) -> Iterator[Stop]:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         # A handler may interrupt a write to stderr, so it does not go through Python's buffer.
-        os.write(2, _NOTICE)
+        os.write(2, stop.notice)
 
     before = {each: signal.signal(each, ask) for each in _SIGNALS}
     try:

@@ -14,6 +14,7 @@ NOT_CONFIGURED = "no appliance is configured on the target"
 # The kind of appliance that runs beside each vendor's storage; others have none.
 KIND_OF_VENDOR: Mapping[str, str] = {"amazon-s3": "aws", "azure-blob": "azure"}
 _VENDOR_OF_KIND = {kind: vendor for vendor, kind in KIND_OF_VENDOR.items()}
+_FALLBACK = "fallback, because the appliance cannot be used: "
 # Only there does traffic between regions cost money for each byte that an appliance reads.
 _REGIONAL_KINDS = frozenset({"aws"})
 
@@ -115,10 +116,15 @@ def place(job: JobTerms, appliance: ApplianceTerms | None, state: ApplianceState
     return Placement(place=Place.LOCAL, reason=fallback_reason(fault))
 
 
+def is_fallback(reason: str) -> bool:
+    """Say whether a job runs here only because its appliance cannot."""
+    return reason.startswith(_FALLBACK)
+
+
 def fallback_reason(fault: ColdhaulError) -> str:
     """Say why a job runs here although its target has an appliance that should run it."""
     found = f" ({'; '.join(fault.problems)})" if fault.problems else ""
-    return f"fallback, because the appliance cannot be used: {fault.message}{found}"
+    return f"{_FALLBACK}{fault.message}{found}"
 
 
 def _ends(job: JobTerms) -> tuple[tuple[str, End], tuple[str, End]]:

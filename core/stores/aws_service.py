@@ -51,12 +51,21 @@ class AwsService:
     Without a region it is that of the settings, then that of boto3's configuration.
     """
 
-    def __init__(self, name: str, region: str, settings: StoreSettings, judge_code: Judge) -> None:
-        """Touch nothing yet."""
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        settings: StoreSettings,
+        judge_code: Judge,
+        *,
+        endpoint: str = "",
+    ) -> None:
+        """Touch nothing yet. ``endpoint`` is the service's own; empty for Amazon's."""
         self._name = name
         self._region = region
         self._settings = settings
         self._judge_code = judge_code
+        self._endpoint = endpoint
         self._connecting = threading.Lock()
         self._connection: tuple[Any, Any] | None = None
         self._pacer = Pacer(refresh=self._forget)
@@ -110,6 +119,7 @@ class AwsService:
             client = session.client(
                 self._name,
                 region_name=self._region or session.region_name or REGION_DEFAULT,
+                endpoint_url=self._endpoint or None,
                 verify=self._settings.ca_bundle or None,
                 config=client_config(self._settings),
             )

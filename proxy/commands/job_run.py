@@ -6,16 +6,21 @@ from typing import Annotated
 import typer
 
 from core.engine.progress import Progress
-from core.engine.run import DryRun, SessionOutcome, plan_run, run_job
+from core.engine.run import DryRun, SessionOutcome, begin_session, plan_run
 from core.engine.runner import Runner
+from core.engine.session import CopySession, system_clock
 from core.ids import PointId
 from core.model import SessionStatus
+from core.plan.placement import NOT_CONFIGURED, Place
+from proxy.appliance_run import Watch
 from proxy.commands.arguments import JobName
 from proxy.documents import Document, damaged_documents, point_document, transfer_document
 from proxy.exits import DONE, INTEGRITY, NOT_READY, STORE, WARNINGS
-from proxy.interrupt import Stop, stoppable
+from proxy.interrupt import LEAVING, STOPPING, InterruptedRunError, Stop, stoppable
 from proxy.invocation import Invocation
 from proxy.opened_job import open_job
+from proxy.placed_run import Ran, Terms, run_placed
+from proxy.placing import Placed, place_job
 from proxy.progress import shown_progress
 from proxy.wording import show_count, show_duration, show_path, show_rate, show_size
 
@@ -29,7 +34,7 @@ BackfillOption = Annotated[
 # A session that failed may name very many items; all are in JSON.
 _ITEMS_SHOWN_MAX = 20
 
-Run = Callable[[Progress, Stop], SessionOutcome | None]
+Begin = Callable[[], CopySession | None]
 
 
 def run(
@@ -51,36 +56,79 @@ def run(
     point = PointId(backfill) if backfill else None
     if is_dry:
         return _show_plan(invocation, name, plan_run(job.target, job.source, job.definition, point))
-    return show_run(
-        invocation,
-        name,
-        lambda progress, stop: run_job(
-            job.target,
-            job.source,
-            job.definition,
-            Runner(progress=progress, stop=stop),
-            backfill=point,
-        ),
-    )
+    # Before anything is claimed: an appliance that should run it and cannot is found out here.
+    placed = place_job(invocation, name)
+
+    def begin() -> CopySession | None:
+        target, source, definition = job.target, job.source, job.definition
+        begun = begin_session(target, source, definition, system_clock, backfill=point)
+        return None if begun is None else begun.session
+
+    return show_run(invocation, name, placed, begin)
 
 
-def show_run(invocation: Invocation, name: str, body: Run) -> int:
+def show_run(invocation: Invocation, name: str, placed: Placed, begin: Begin) -> int:
     """Run a session where it can be watched and stopped, and show how it ended."""
     go_on = invocation.command_line("job", "run", name)
     with stoppable(go_on) as stop, shown_progress(invocation.output) as progress:
-        outcome = body(progress, stop)
-    if outcome is None:
+        session = begin()
+        if session is not None:
+            terms = _terms(invocation, name, session, progress, stop)
+            ran = run_placed(session, placed, terms)
+    if session is None:
         invocation.output.show(
             {"job": name, "session": None},
             f"Nothing to copy: job {name!r} has copied every restore point that it should.",
         )
         return DONE
-    document = {"job": name, "session": _document(outcome)}
-    invocation.output.show(document, *_lines(invocation, outcome))
-    return _exit_code(outcome, stop)
+    return show_end(invocation, name, ran, stop)
 
 
-def _document(outcome: SessionOutcome) -> Document:
+def _terms(
+    invocation: Invocation, name: str, session: CopySession, progress: Progress, stop: Stop
+) -> Terms:
+    def tell_place(place: Place) -> None:
+        stop.notice = LEAVING if place is Place.APPLIANCE else STOPPING
+
+    return Terms(
+        local=Runner(progress=progress, stop=stop),
+        watch=watch_terms(invocation, session, progress, stop),
+        fallback=invocation.config.job(name).fallback,
+        tell_place=tell_place,
+    )
+
+
+def watch_terms(
+    invocation: Invocation, session: CopySession, progress: Progress, stop: Stop
+) -> Watch:
+    """Return how a session in an appliance is watched from the command line."""
+    return Watch(
+        progress=progress,
+        leave=stop,
+        go_on=invocation.command_line("session", "resume", session.id),
+        again=invocation.command_line("session", "watch", session.id),
+    )
+
+
+def show_end(invocation: Invocation, name: str, ran: Ran, stop: Stop) -> int:
+    """Show how a run ended, or that it goes on without whoever has watched it."""
+    if ran.outcome is None:
+        session_id = ran.session.id
+        watch = invocation.command_line("session", "watch", session_id)
+        end = invocation.command_line("session", "stop", session_id)
+        raise InterruptedRunError(
+            f"the appliance works on at the session {session_id}",
+            f"To watch it again: {watch}; to stop it: {end}",
+            stop.exit_code,
+        )
+    invocation.output.show(
+        {"job": name, "session": _document(ran, ran.outcome)},
+        *_lines(invocation, ran, ran.outcome),
+    )
+    return _exit_code(ran.outcome, stop)
+
+
+def _document(ran: Ran, outcome: SessionOutcome) -> Document:
     plan, report = outcome.plan, outcome.report
     record = outcome.record
     warnings = record.warnings if record else ()
@@ -88,6 +136,8 @@ def _document(outcome: SessionOutcome) -> Document:
         "id": outcome.session_id,
         "status": outcome.status,
         "source_point": outcome.source_point,
+        "runner": ran.runner,
+        "runner_reason": ran.reason,
         "reasons": list(report.reasons if report else warnings),
         "damaged_items": damaged_documents(report.items if report else ()),
         "planned_blob_count": plan.new_blob_count if plan else 0,
@@ -98,8 +148,10 @@ def _document(outcome: SessionOutcome) -> Document:
     }
 
 
-def _lines(invocation: Invocation, outcome: SessionOutcome) -> list[str]:
+def _lines(invocation: Invocation, ran: Ran, outcome: SessionOutcome) -> list[str]:
     lines = [f"Session {outcome.session_id}: {outcome.status}"]
+    if ran.reason != NOT_CONFIGURED:
+        lines.append(f"  ran on     {ran.runner}, because {ran.reason}")
     record, report = outcome.record, outcome.report
     if record is not None:
         count = show_count(record.item_count, "item")

@@ -13,14 +13,14 @@ from core.engine.history import (
     stop_session,
     view_session,
 )
-from core.engine.run import run_session
-from core.engine.runner import Runner
 from core.engine.session import CopySession
 from core.engine.skipped import read_skipped
-from core.errors import InputError
+from core.errors import InputError, NotReadyError
 from core.model import SessionKind
+from proxy.appliance_opening import open_appliance
+from proxy.appliance_run import find_running, watch_execution
 from proxy.commands.arguments import SessionText
-from proxy.commands.job_run import show_run
+from proxy.commands.job_run import show_end, show_run, watch_terms
 from proxy.definition import load_equal_definition
 from proxy.documents import (
     attempt_document,
@@ -30,9 +30,13 @@ from proxy.documents import (
     skipped_documents,
 )
 from proxy.exits import DONE
+from proxy.interrupt import LEAVING, stoppable
 from proxy.invocation import Invocation, command, new_group
 from proxy.opening import open_source
 from proxy.output import add_row, make_table
+from proxy.placed_run import Ran
+from proxy.placing import place_job
+from proxy.progress import shown_progress
 from proxy.sessions import (
     FoundSession,
     find_session,
@@ -55,6 +59,7 @@ def register(app: typer.Typer) -> None:
     group = new_group("Show sessions; stop, resume and abandon them.")
     command(group, "list")(list_)
     command(group, "show")(show)
+    command(group, "watch")(watch)
     command(group, "stop")(stop)
     command(group, "resume")(resume)
     command(group, "abandon")(abandon)
@@ -176,24 +181,54 @@ def stop(invocation: Invocation, session: SessionText) -> int:
 
 
 def resume(invocation: Invocation, session: SessionText) -> int:
-    """Go on with a session that was stopped or killed, here and now.
+    """Go on with a session that was stopped or killed, in its target's appliance or here.
 
     Example: coldhaul session resume 4f2a
     """
     found = _find_copy(invocation, session)
+    job_id, copy = _copy_session(invocation, found)
+    placed = place_job(invocation, job_id)
+    resume_session(found.repository, found.claim)
+    return show_run(invocation, job_id, placed, lambda: copy)
+
+
+def _copy_session(invocation: Invocation, found: FoundSession) -> tuple[str, CopySession]:
+    """Return the name of a session's job, and the session with both its ends opened."""
     job_id = str(found.claim.job_id)
     job = invocation.config.job(job_id)
     definition = load_equal_definition(invocation, job_id, found.repository)
     source = open_source(invocation, job.source)
-    resume_session(found.repository, found.claim)
-    copy = CopySession(
+    return job_id, CopySession(
         target=found.repository, source=source, claim=found.claim, definition=definition
     )
-    return show_run(
-        invocation,
-        job_id,
-        lambda progress, asked: run_session(copy, Runner(progress=progress, stop=asked)),
-    )
+
+
+def watch(invocation: Invocation, session: SessionText) -> int:
+    """Watch a session that an appliance runs, to its end; nothing is started.
+
+    Ctrl-C leaves it running.
+
+    Example: coldhaul session watch 4f2a
+    """
+    found = _find_copy(invocation, session)
+    job_id, copy = _copy_session(invocation, found)
+    table = invocation.config.repository(found.repository_name)
+    appliance = open_appliance(invocation.config, table) if table.appliance else None
+    attempt = find_running(copy.id, appliance) if appliance else None
+    if appliance is None or attempt is None:
+        raise NotReadyError(
+            f"no appliance runs the session {copy.id} now",
+            hint=f"'{invocation.command_line('session', 'show', copy.id)}' says how it stands.",
+        )
+    go_on = invocation.command_line("session", "watch", copy.id)
+    with stoppable(go_on) as stop, shown_progress(invocation.output) as progress:
+        stop.notice = LEAVING
+        progress.note(f"watches execution {copy.id}-{attempt} of {appliance.place}")
+        terms = watch_terms(invocation, copy, progress, stop)
+        outcome = watch_execution(copy, appliance, attempt, terms)
+    reason = f"its execution {attempt} runs there"
+    ran = Ran(session=copy, outcome=outcome, runner=appliance.kind, reason=reason)
+    return show_end(invocation, job_id, ran, stop)
 
 
 def abandon(invocation: Invocation, session: SessionText) -> int:

@@ -1,0 +1,159 @@
+"""Jobs whose target has an appliance: who runs them, what is shown, what Ctrl-C leaves running."""
+
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping
+
+import pytest
+
+from core.engine.jobs import load_definition
+from core.ids import JobId
+from core.sources.repository import open_repository
+from core.stores.opening import open_store
+from tests.cli.clouds import move_to
+from tests.cli.place import Place
+from tests.emulators.services import S3Service
+from tests.support.appliances import WAITS_FOREVER, Functions, Stack, deploy, fails, waits
+
+pytestmark = pytest.mark.xdist_group("appliances")
+PATIENCE = 60
+
+
+class Site(Place):
+    """A place with a job between two repositories in LocalStack, and one new point for it."""
+
+    service: S3Service
+    url: str
+
+    def appoint(self, machine: Mapping[str, object], **outputs: str) -> Stack:
+        """Deploy a stack for the job and declare it as the appliance of the vault."""
+        served = {"SourceUrl": f"{self.url}/primary", "TargetUrl": f"{self.url}/vault"}
+        stack = deploy(self.service, machine, {**served, **outputs})
+        self.edit(
+            f'url = "{self.url}/vault"\n',
+            f'url = "{self.url}/vault"\nappliance = {{ kind = "aws", stack = "{stack.name}", '
+            f'region = "{stack.region}", store = "cloud" }}\n',
+        )
+        return stack
+
+    def functions(self) -> Functions:
+        """Return what does the work of the appliance."""
+        target, source = (
+            open_repository(open_store(f"{self.url}/{name}", self.service.settings), None)
+            for name in ("vault", "primary")
+        )
+        return Functions(target, source, load_definition(target, JobId("nightly")))
+
+
+@pytest.fixture
+def site(place: Place, localstack: S3Service) -> Site:
+    """A job that is ready to run, without an appliance."""
+    place.__class__ = Site
+    assert isinstance(place, Site)
+    place.service = localstack
+    place.drop_encryption()
+    place.url = move_to(place, localstack, "primary", "vault")
+    place.done("repository", "create", "primary")
+    place.done("repository", "create", "vault")
+    place.done("job", "create", "nightly")
+    (place.tree / "a").write_bytes(b"content")
+    place.done("backup", str(place.tree), "--to", "primary")
+    return place
+
+
+def until(process: "subprocess.Popen[str]", seen: str) -> str:
+    """Read what a command says on stderr until it says this."""
+    assert process.stderr is not None
+    said = ""
+    deadline = threading.Timer(PATIENCE, process.kill)
+    deadline.start()
+    try:
+        for line in process.stderr:
+            said += line
+            if seen in line:
+                return said
+    finally:
+        deadline.cancel()
+    pytest.fail(f"the command never said {seen!r}: {said}")
+
+
+def test_the_appliance_runs_the_job_and_the_terminal_shows_it_alike(site: Site) -> None:
+    stack = site.appoint(waits(8))
+    with site.functions():
+        answer = site.done("job", "run", "nightly")
+    assert "Success" in answer.out
+    assert "ran on     aws, because the target's appliance serves amazon-s3" in answer.out
+    assert "1 blob, 7 bytes; stored as" in answer.out
+    for words in ("runner: aws", "started as execution", "planned: 1 rows", "Repacking: 1 done"):
+        assert words in answer.err
+    (order,) = stack.orders()
+    (session,) = site.json("session", "list", "nightly")["sessions"]
+    assert order["session"] == session["id"]
+    assert site.json("job", "run", "nightly")["session"] is None
+    assert len(stack.executions()) == 1
+
+
+def test_ctrl_c_leaves_it_running_and_says_how_to_watch_and_stop_it(site: Site) -> None:
+    stack = site.appoint(WAITS_FOREVER)
+    process = site.start("job", "run", "nightly", "--config", str(site.config), "--json")
+    until(process, "started as execution")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, err
+    assert "the appliance works on" in err
+    assert "what is finished is kept" not in err
+    error = json.loads(out)["error"]
+    (execution,) = stack.executions()
+    session_id = execution["name"].split("-")[0]
+    assert execution["status"] == "RUNNING"
+    assert f"session watch {session_id}" in error["hint"]
+    assert f"session stop {session_id}" in error["hint"]
+    again = site.start("session", "watch", session_id, "--config", str(site.config), "--json")
+    until(again, "watches execution")
+    arn = execution["executionArn"]
+    site.done("session", "stop", session_id)
+    stack.client("stepfunctions").stop_execution(executionArn=arn)
+    out, err = again.communicate(timeout=PATIENCE)
+    assert again.returncode == 5, err
+    assert len(stack.executions()) == 1
+    assert site.run("session", "watch", session_id).code == 5
+    resumed = site.start("session", "resume", session_id, "--config", str(site.config))
+    until(resumed, f"started as execution {session_id}-2")
+    resumed.send_signal(signal.SIGTERM)
+    assert resumed.wait(PATIENCE) == 143
+    resumed.communicate()
+    stack.client("stepfunctions").stop_execution(executionArn=f"{arn[:-1]}2")
+
+
+def test_an_appliance_that_fails_is_an_error_with_the_way_on(site: Site) -> None:
+    site.appoint(fails("StoreError", json.dumps({"errorMessage": "the source refuses"})))
+    error = site.json("job", "run", "nightly", code=6)["error"]
+    assert "failed: the source refuses" in error["message"]
+    assert "session resume" in error["hint"]
+    site.edit('schedule = "daily 22:00"', 'schedule = "daily 22:00"\nfallback = true')
+    session = site.json("job", "run", "nightly")["session"]
+    assert (session["status"], session["runner"]) == ("Success", "local")
+    assert "fallback" in session["runner_reason"]
+    (attempt,) = site.json("session", "show", session["id"])["session"]["attempts"]
+    assert attempt["runner_reason"] == session["runner_reason"]
+
+
+def test_another_version_is_refused_before_anything_is_claimed(site: Site) -> None:
+    stack = site.appoint(WAITS_FOREVER, Version="9.9.9")
+    error = site.json("job", "run", "nightly", code=2)["error"]
+    assert "9.9.9" in error["message"]
+    assert "coldhaul appliance deploy vault" in error["hint"]
+    assert site.json("session", "list", "nightly")["sessions"] == []
+    assert stack.executions() == []
+
+
+def test_a_fallback_is_said_aloud(site: Site) -> None:
+    site.appoint(WAITS_FOREVER, StorageClass="DEEP_ARCHIVE")
+    assert site.run("job", "run", "nightly").code == 2
+    site.edit('schedule = "daily 22:00"', 'schedule = "daily 22:00"\nfallback = true')
+    answer = site.done("job", "run", "nightly")
+    assert "ran on     local, because fallback" in " ".join(answer.out.split("\n"))
+    assert "DEEP_ARCHIVE" in answer.out
+    assert "warning: fallback" in answer.err

@@ -1,0 +1,106 @@
+"""The client of a stack and its state machine, against LocalStack."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from core.errors import ConflictError, InputError, NotFoundError, StoreError
+from core.ids import SessionId
+from core.plan.placement import Served
+from proxy.appliance import Execution, Order, Standing
+from proxy.appliance_aws import AwsAppliance
+from tests.emulators.services import S3Service
+from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Stack, deploy, fails
+
+SESSION = SessionId("a1b2c3d4e5f60718293a4b5c6d7e8f90")
+pytestmark = pytest.mark.xdist_group("appliances")
+
+
+def order(attempt: int = 1) -> Order:
+    return Order(
+        session=SESSION, claim="jobs/nightly/claims/x-0.json", attempt=attempt, version="1",
+        reason="why",
+    )  # fmt: skip
+
+
+def client(stack: Stack) -> AwsAppliance:
+    return AwsAppliance(stack.name, stack.region, stack.service.settings)
+
+
+def ended(appliance: AwsAppliance, attempt: int = 1) -> Execution:
+    for _ in range(100):
+        found = appliance.find(SESSION, attempt)
+        if found is not None and found.is_over:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it does not end")
+
+
+@pytest.fixture(scope="module")
+def waiting(localstack: S3Service) -> Stack:
+    """A stack whose machine ends only when it is stopped."""
+    return deploy(localstack, WAITS_FOREVER, {})
+
+
+def test_what_a_stack_was_deployed_for_is_read_from_its_outputs(waiting: Stack) -> None:
+    deployment = client(waiting).deployment()
+    assert deployment.serves == Served(
+        source_url="s3://backups/primary", source_kind="repository",
+        target_url="s3://copies/vault", storage_class="STANDARD",
+    )  # fmt: skip
+    assert deployment.version == waiting.outputs["Version"]
+
+
+def test_an_execution_is_started_once_watched_and_stopped(waiting: Stack) -> None:
+    appliance = client(waiting)
+    assert appliance.find(SESSION, 1) is None
+    appliance.start(order())
+    appliance.start(order())
+    (running,) = waiting.executions()
+    assert running["name"] == f"{SESSION}-1"
+    assert waiting.orders() == [
+        {"session": SESSION, "claim": "jobs/nightly/claims/x-0.json", "attempt": 1,
+         "version": "1", "reason": "why"}
+    ]  # fmt: skip
+    found = appliance.find(SESSION, 1)
+    assert found is not None
+    assert (found.standing, found.attempt, found.is_over) == (Standing.RUNNING, 1, False)
+    with pytest.raises(ConflictError):
+        appliance.start(replace(order(), reason="another"))
+    appliance.stop(SESSION, 1, "the window has closed")
+    stopped = ended(appliance)
+    assert stopped.standing is Standing.ABORTED
+    assert stopped.ended is not None
+    with pytest.raises(ConflictError):
+        appliance.start(replace(order(), reason="another"))
+    assert [each.standing for each in appliance.recent(5)] == [Standing.ABORTED]
+
+
+def test_how_an_execution_ended_is_told(localstack: S3Service) -> None:
+    well = client(deploy(localstack, SUCCEEDS, {}))
+    well.start(order(2))
+    assert ended(well, 2).standing is Standing.SUCCEEDED
+    broken = client(deploy(localstack, fails("StoreError", "access denied"), {}))
+    broken.start(order())
+    failed = ended(broken)
+    assert failed.standing is Standing.FAILED
+    assert (failed.error, failed.cause) == ("StoreError", "access denied")
+
+
+def test_a_stack_that_is_not_there_is_named_with_what_to_do(localstack: S3Service) -> None:
+    with pytest.raises(NotFoundError, match=r"no-such in us-east-1: it is not there") as caught:
+        AwsAppliance("no-such", "us-east-1", localstack.settings).deployment()
+    assert "appliance deploy" in caught.value.hint
+
+
+def test_another_stack_is_no_appliance(localstack: S3Service) -> None:
+    stack = deploy(localstack, SUCCEEDS, {"Version": "", "SourceUrl": ""})
+    with pytest.raises(InputError, match="no output SourceUrl, Version"):
+        client(stack).deployment()
+
+
+def test_nothing_answers_at_a_wrong_endpoint(localstack: S3Service) -> None:
+    settings = replace(localstack.settings, endpoint="http://127.0.0.1:9")
+    with pytest.raises(StoreError, match=r"look at the stack vault.*http://127.0.0.1:9"):
+        AwsAppliance("vault", "us-east-1", settings).deployment()

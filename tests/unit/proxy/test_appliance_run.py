@@ -1,0 +1,161 @@
+"""A session in an appliance: begun once, watched, left, ended; its target says how."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.engine import session as sessions
+from core.engine.history import view_session
+from core.engine.run import run_session
+from core.engine.runner import Runner
+from core.engine.session import CopySession, claim_name, is_stopped, void_session
+from core.engine.state import Report
+from core.errors import InputError, NotReadyError, StoreError
+from core.model import SessionStatus
+from proxy.appliance_aws import AwsAppliance
+from proxy.appliance_run import Watch, find_running, run_by_appliance, watch_execution
+from tests.emulators.services import S3Service
+from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Heard, Stack, deploy, fails, waits
+from tests.support.copies import Pair, back_up, make_pair
+
+pytestmark = pytest.mark.xdist_group("appliances")
+WHY = "the target's appliance serves it"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    pair = make_pair(tmp_path)
+    back_up(pair.source, {b"a": b"1" * 1000, b"b": b"2"})
+    return pair
+
+
+@pytest.fixture(scope="module")
+def waiting(localstack: S3Service) -> Stack:
+    return deploy(localstack, WAITS_FOREVER, {})
+
+
+def client(stack: Stack) -> AwsAppliance:
+    return AwsAppliance(stack.name, stack.region, stack.service.settings)
+
+
+def machine(service: S3Service, definition: Mapping[str, Any]) -> AwsAppliance:
+    return client(deploy(service, definition, {}))
+
+
+@contextmanager
+def worked_on(session: CopySession) -> Iterator[None]:
+    """Have the engine work at a session meanwhile, as the appliance's functions would."""
+    thread = threading.Thread(target=run_session, args=(session, Runner(name="aws", workers=1)))
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_a_session_is_watched_to_its_end_and_told_like_a_local_one(
+    pair: Pair, localstack: S3Service
+) -> None:
+    appliance, session, heard = machine(localstack, waits(6)), pair.session(), Heard()
+    with worked_on(session):
+        outcome = run_by_appliance(session, appliance, WHY, Watch(progress=heard))
+    assert outcome is not None
+    assert (outcome.session_id, outcome.status) == (session.id, SessionStatus.SUCCESS)
+    assert outcome.record is not None
+    assert outcome.plan is not None
+    moved = outcome.transfer
+    assert (moved.pack_count, moved.blob_count, moved.content_size) == (1, 2, 1001)
+    assert outcome.seconds >= 5
+    assert [phase[0] for phase in heard.phases] == ["Planning", "Repacking", "Publishing"]
+    left = heard.phases[1][1:]
+    assert left in {(1001, 2), (0, 0)}
+    assert heard.done["Repacking"] == left
+    assert f"runner: aws, because {WHY}" in heard.notes
+    assert any(note.startswith("planned: 2 rows, 2 new blobs") for note in heard.notes)
+
+
+def test_whoever_leaves_and_comes_back_starts_nothing_twice(pair: Pair, waiting: Stack) -> None:
+    appliance, session = client(waiting), pair.session()
+    before = len(waiting.executions())
+    for words in ("started as execution", "watches execution"):
+        heard = Heard()
+        watch = Watch(progress=heard, leave=lambda: True)
+        assert run_by_appliance(session, appliance, WHY, watch) is None
+        assert any(note.startswith(f"{words} {session.id}-1 of") for note in heard.notes)
+    assert len(waiting.executions()) == before + 1
+    assert waiting.orders()[0]["claim"] == claim_name(session)
+    assert waiting.orders()[0]["reason"] == WHY
+    assert find_running(session.id, appliance) == 1
+    appliance.stop(session.id, 1, "the test is over")
+
+
+def test_an_execution_that_has_to_end_is_stopped_and_reported(pair: Pair, waiting: Stack) -> None:
+    appliance, session, heard = client(waiting), pair.session(), Heard()
+    watch = Watch(progress=heard, end=lambda: "its window has closed")
+    outcome = run_by_appliance(session, appliance, WHY, watch)
+    assert outcome is not None
+    assert outcome.status is SessionStatus.STOPPED
+    assert not is_stopped(pair.target.store, session.id)
+    (attempt,) = view_session(pair.target, session.claim).attempts
+    assert (attempt.runner, attempt.runner_reason, attempt.outcome) == ("aws", WHY, "Stopped")
+    assert "its window has closed" in attempt.log[0]
+    assert find_running(session.id, appliance) is None
+    assert run_by_appliance(session, appliance, WHY, watch) is not None
+    assert [order["attempt"] for order in waiting.orders()[:2]] == [2, 1]
+
+
+def test_one_that_was_stopped_from_outside_says_how_to_go_on(pair: Pair, waiting: Stack) -> None:
+    appliance, session = client(waiting), pair.session()
+    assert (
+        run_by_appliance(session, appliance, WHY, Watch(progress=Heard(), leave=lambda: True))
+        is None
+    )
+    appliance.stop(session.id, 1, "by hand")
+    with pytest.raises(NotReadyError, match="stopped from outside") as caught:
+        watch_execution(session, appliance, 1, Watch(progress=Heard(), go_on="coldhaul x"))
+    assert "coldhaul x" in caught.value.hint
+
+
+def test_a_failure_is_told_with_what_the_functions_said(pair: Pair, localstack: S3Service) -> None:
+    appliance = machine(localstack, fails("InputError", '{"errorMessage": "the key is wrong"}'))
+    session = pair.session()
+    with pytest.raises(InputError, match="failed: the key is wrong") as caught:
+        run_by_appliance(session, appliance, WHY, Watch(progress=Heard(), go_on="coldhaul x"))
+    assert "coldhaul x" in caught.value.hint
+    with pytest.raises(InputError):
+        run_by_appliance(session, appliance, WHY, Watch(progress=Heard()))
+    assert appliance.find(session.id, 2) is not None
+
+
+def test_how_a_session_ended_is_read_from_its_target(pair: Pair, localstack: S3Service) -> None:
+    appliance, session = machine(localstack, SUCCEEDS), pair.session()
+    with pytest.raises(StoreError, match="without publishing"):
+        run_by_appliance(session, appliance, WHY, Watch(progress=Heard()))
+    void_session(pair.target, session.claim, Report(reasons=("a pack is gone",)))
+    outcome = run_by_appliance(session, appliance, WHY, Watch(progress=Heard()))
+    assert outcome is not None
+    assert outcome.status is SessionStatus.FAILED
+    assert outcome.report is not None
+    assert outcome.report.reasons == ("a pack is gone",)
+
+
+def test_an_order_to_stop_is_seen_before_anything_is_started(pair: Pair, waiting: Stack) -> None:
+    session, before = pair.session(), len(waiting.executions())
+    sessions.stop(pair.target.store, session.id)
+    with pytest.raises(NotReadyError, match="has been stopped"):
+        run_by_appliance(session, client(waiting), WHY, Watch(progress=Heard()))
+    assert len(waiting.executions()) == before
+
+
+def test_a_session_that_was_ordered_to_stop_ends_as_stopped(
+    pair: Pair, localstack: S3Service
+) -> None:
+    appliance, session = machine(localstack, waits(2)), pair.session()
+    watch = Watch(progress=Heard(), leave=lambda: True)
+    assert run_by_appliance(session, appliance, WHY, watch) is None
+    sessions.stop(pair.target.store, session.id)
+    outcome = watch_execution(session, appliance, 1, Watch(progress=Heard()))
+    assert outcome is not None
+    assert outcome.status is SessionStatus.STOPPED
