@@ -134,7 +134,8 @@ UNFINISHED_UPLOAD_OLD_DAYS = 1
 UNFINISHED_UPLOAD_KEPT_DAYS = 2
 
 # A member of a pool joins another member's session when it has seen nothing written for it for so
-# long: several packs' time on a slow line, and far less than the shortest useful window.
+# long: several packs' time on a slow line, and far less than the shortest useful window. Where the
+# configuration makes the line slower, one pack's time is added.
 POOL_JOIN_AFTER_SECONDS = 600
 
 # The proxy: how often it may look (each look costs some requests), how long it waits at most

@@ -2,6 +2,7 @@
 
 A member of a pool joins what another member has claimed only when it has itself seen nothing
 written for it for ``POOL_JOIN_AFTER_SECONDS``, by its own clock, or when whoever ran it left it.
+Limits of bandwidth make that longer by what they make of a pack: nothing is written before it ends.
 """
 
 from collections.abc import Sequence
@@ -76,27 +77,46 @@ class Decision:
     claim: Claim | None = None
 
 
+def pack_seconds(pack_size: int, read_bandwidth: int, write_bandwidth: int) -> float:
+    """Return how long one pack takes at most where limits of bandwidth alone count; 0 is none.
+
+    What is read for it is at most a batch: it may compress to next to nothing.
+    """
+    reading = limits.BATCH_SIZE_MAX / read_bandwidth if read_bandwidth else 0.0
+    writing = pack_size / write_bandwidth if write_bandwidth else 0.0
+    return reading + writing
+
+
 def decide(
-    terms: Terms, sessions: Sequence[SeenSession], last: datetime, now: datetime, *, is_pool: bool
+    terms: Terms,
+    sessions: Sequence[SeenSession],
+    last: datetime,
+    now: datetime,
+    *,
+    join_after: float | None = None,
 ) -> Decision:
-    """Decide what a job does now; ``sessions`` are its open ones, oldest point first."""
+    """Decide what a job does now; ``sessions`` are its open ones, oldest point first.
+
+    A member of a pool joins what others left idle for ``join_after`` seconds; None: it has no
+    others.
+    """
     if not terms.is_open(now):
         return Decision(step=Step.WAIT, why="no window is open")
     waiting = [seen for seen in sessions if not seen.session.is_stopped]
     if waiting:
-        return _go_on(waiting[-1], is_pool=is_pool)
+        return _go_on(waiting[-1], join_after)
     if terms.is_due(last, now) or terms.is_immediate:
         return Decision(step=Step.BEGIN, why="it is due")
     return Decision(step=Step.WAIT, why="nothing is due")
 
 
-def _go_on(seen: SeenSession, *, is_pool: bool) -> Decision:
+def _go_on(seen: SeenSession, join_after: float | None) -> Decision:
     claim = seen.session.claim
-    if seen.is_own or not is_pool:
+    if seen.is_own or join_after is None:
         why = "its session was interrupted"
     elif seen.session.was_left:
         why = "another member has left its session"
-    elif seen.idle_seconds >= limits.POOL_JOIN_AFTER_SECONDS:
+    elif seen.idle_seconds >= join_after:
         why = f"nothing was written for its session for {seen.idle_seconds:.0f} s"
     else:
         return Decision(step=Step.WAIT, why="another member works on it", claim=claim)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from core import limits
 from core.engine.run import SessionOutcome, begin_session, next_point, run_session
 from core.engine.runner import Runner
 from core.engine.session import Clock, CopySession
@@ -17,9 +18,10 @@ from core.sources.repository import Repository
 from proxy.definition import load_equal_definition
 from proxy.invocation import Invocation
 from proxy.opened_job import OpenedJob, open_job
-from proxy.service.decision import Decision, SeenSession, Step, Terms, decide
+from proxy.service.decision import Decision, SeenSession, Step, Terms, decide, pack_seconds
 from proxy.service.observer import Observer
 from proxy.service.run_progress import RunProgress
+from proxy.store_settings import store_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,8 @@ class JobRunner:
             return Look(decision=waits, last=last, is_enabled=False)
         seen = self._see(target, definition)
         now = self._clock()
-        decision = decide(self.terms, seen, last, now, is_pool=self._is_pool)
+        after = self._join_after(target) if self._is_pool else None
+        decision = decide(self.terms, seen, last, now, join_after=after)
         return Look(decision=decision, last=last, is_enabled=True)
 
     def _open(self) -> OpenedJob:
@@ -103,6 +106,17 @@ class JobRunner:
             definition = load_equal_definition(self._invocation, self.name, target)
             self._opened = replace(self._opened, definition=definition)
         return self._opened
+
+    def _join_after(self, target: Repository) -> float:
+        """Return how long another member may write nothing; all are taken to have our limits."""
+        config = self._invocation.config
+        job = config.job(self.name)
+        source, into = (
+            store_settings(config, config.repository(name)) for name in (job.source, job.target)
+        )
+        pack_size = target.identity.parameters.pack_size
+        slow = pack_seconds(pack_size, source.read_bandwidth, into.write_bandwidth)
+        return limits.POOL_JOIN_AFTER_SECONDS + slow
 
     def _see(self, target: Repository, definition: JobDefinition) -> list[SeenSession]:
         sessions = open_sessions(target, definition)

@@ -9,7 +9,7 @@ from core.engine.standing import NEVER, OpenSession
 from core.ids import JobId, PointId, RepositoryId, SessionId
 from core.model import Claim, SessionKind
 from proxy.schedule import parse_schedule
-from proxy.service.decision import SeenSession, Step, Terms, decide, plan_look
+from proxy.service.decision import SeenSession, Step, Terms, decide, pack_seconds, plan_look
 from proxy.window import parse_window
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -45,28 +45,31 @@ def seen(
 
 
 def test_what_is_due_begins_and_what_is_not_waits() -> None:
-    due = decide(terms(), [], NOW - 3 * HOUR, NOW, is_pool=False)
+    due = decide(terms(), [], NOW - 3 * HOUR, NOW)
     assert (due.step, due.claim) == (Step.BEGIN, None)
-    assert decide(terms(), [], NOW - HOUR, NOW, is_pool=False).step is Step.WAIT
-    assert decide(terms("immediate"), [], NOW, NOW, is_pool=True).step is Step.BEGIN
+    assert decide(terms(), [], NOW - HOUR, NOW).step is Step.WAIT
+    assert (
+        decide(terms("immediate"), [], NOW, NOW, join_after=limits.POOL_JOIN_AFTER_SECONDS).step
+        is Step.BEGIN
+    )
 
 
 def test_nothing_happens_while_no_window_is_open() -> None:
     nights = terms("daily 10:00", "20:00-06:00")
     for sessions in ([], [seen(is_own=True)]):
-        decision = decide(nights, sessions, NEVER, NOW, is_pool=False)
+        decision = decide(nights, sessions, NEVER, NOW)
         assert (decision.step, decision.why) == (Step.WAIT, "no window is open")
 
 
 def test_a_proxy_of_its_own_goes_on_with_what_was_interrupted() -> None:
     # Whether it is due or not: the run began when it was.
-    decision = decide(terms(), [seen()], NOW, NOW, is_pool=False)
+    decision = decide(terms(), [seen()], NOW, NOW)
     assert decision.step is Step.RESUME
     assert decision.claim == seen().session.claim
 
 
 def test_the_newest_of_several_is_gone_on_with() -> None:
-    decision = decide(terms(), [seen(letter="a"), seen(letter="b")], NOW, NOW, is_pool=False)
+    decision = decide(terms(), [seen(letter="a"), seen(letter="b")], NOW, NOW)
     assert decision.claim == seen(letter="b").session.claim
 
 
@@ -85,15 +88,39 @@ def test_a_member_of_a_pool_joins_only_what_nobody_works_on(
 ) -> None:
     # Due or not: a second session of the job does not begin beside the first.
     for last in (NEVER, NOW):
-        decision = decide(terms(), [session], last, NOW, is_pool=True)
+        decision = decide(terms(), [session], last, NOW, join_after=limits.POOL_JOIN_AFTER_SECONDS)
         assert decision.step is step
         assert why in decision.why
 
 
+@pytest.mark.parametrize(
+    ("read", "write", "seconds"),
+    [
+        (0, 0, 0),
+        # A pack of 512 MiB at 0.9 MB/s takes as long as a member waits where there is no limit.
+        (0, 900_000, 596.5),
+        (0, 100_000, 5_368.7),
+        (10_000_000, 0, 429.5),
+        (10_000_000, 900_000, 1_026.0),
+    ],
+)
+def test_a_pack_takes_what_the_limits_of_bandwidth_make_of_it(
+    read: int, write: int, seconds: float
+) -> None:
+    assert pack_seconds(limits.PACK_SIZE_MAX, read, write) == pytest.approx(seconds, abs=0.1)
+
+
+def test_a_member_of_a_pool_waits_longer_where_packs_take_longer() -> None:
+    join_after = limits.POOL_JOIN_AFTER_SECONDS + pack_seconds(512 << 20, 0, 100_000)
+    assert join_after > 5_900
+    for idle, step in ((5_900, Step.WAIT), (join_after, Step.RESUME)):
+        assert decide(terms(), [seen(idle=idle)], NOW, NOW, join_after=join_after).step is step
+
+
 def test_a_session_that_was_ordered_to_stop_is_left_alone() -> None:
     stopped = [seen(is_stopped=True)]
-    assert decide(terms(), stopped, NOW, NOW, is_pool=False).step is Step.WAIT
-    assert decide(terms(), stopped, NEVER, NOW, is_pool=False).step is Step.BEGIN
+    assert decide(terms(), stopped, NOW, NOW).step is Step.WAIT
+    assert decide(terms(), stopped, NEVER, NOW).step is Step.BEGIN
 
 
 def test_the_lag_is_counted_from_the_first_moment_that_was_missed() -> None:

@@ -12,6 +12,7 @@ from core.engine.standing import NEVER
 from core.errors import InputError, NotFoundError, StoreError
 from core.ids import PointId, SessionId
 from core.model import SessionStatus
+from core.stores.opening import open_store
 from proxy.invocation import Invocation
 from proxy.schedule import parse_schedule
 from proxy.service.decision import Decision, Step, Terms
@@ -19,7 +20,9 @@ from proxy.service.event_log import EventLog
 from proxy.service.job_runner import JobRunner, Order
 from proxy.service.metrics import Metrics
 from proxy.service.run_progress import RunProgress
+from tests.cli.clouds import move_to
 from tests.cli.place import Place
+from tests.emulators.services import S3Service
 
 BEGIN = Decision(step=Step.BEGIN, why="it is due")
 
@@ -39,6 +42,11 @@ def order(**changed: object) -> Order:
 @pytest.fixture
 def ready(place: Place) -> Place:
     """A place with a job and one new point for it."""
+    make_ready(place)
+    return place
+
+
+def make_ready(place: Place) -> None:
     place.drop_encryption()
     place.edit('"daily 22:00"', '"immediate"')
     place.done("repository", "create", "primary")
@@ -46,7 +54,6 @@ def ready(place: Place) -> Place:
     place.done("job", "create", "nightly")
     (place.tree / "a").write_bytes(b"content")
     place.done("backup", str(place.tree), "--to", "primary")
-    return place
 
 
 def test_a_job_is_looked_at_and_run(ready: Place) -> None:
@@ -122,6 +129,22 @@ def test_a_member_of_a_pool_leaves_a_claim_to_its_owner_until_it_has_seen_it_idl
     run = member.run(look.decision, order(), lambda _: None)
     assert run.outcome is not None
     assert run.outcome.status is SessionStatus.SUCCESS
+
+
+def test_a_member_of_a_pool_waits_for_packs_that_the_configuration_makes_slow(
+    place: Place, localstack: S3Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = move_to(place, localstack, "vault")
+    place.config.write_text(place.config.read_text() + 'write_bandwidth = "1 MB/s"\n')
+    make_ready(place)
+    claimer, member = runner_of(place), runner_of(place, is_pool=True)
+    claimer.run(BEGIN, order(stop=_stop_later()), lambda _: None)
+    store = open_store(f"{url}/vault", localstack.settings)
+    store.delete([head.name for head in store.list("sessions/") if "/attempts/" in head.name])
+    monkeypatch.setattr(limits, "POOL_JOIN_AFTER_SECONDS", 0)
+    assert member.look(NEVER).decision.step is Step.WAIT
+    monkeypatch.setattr(limits, "POOL_JOIN_AFTER_SECONDS", -limits.PACK_SIZE_MAX / 1_000_000)
+    assert member.look(NEVER).decision.step is Step.RESUME
 
 
 def test_a_member_of_a_pool_looks_again_before_it_joins(ready: Place) -> None:
