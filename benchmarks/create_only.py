@@ -8,7 +8,7 @@ is enough here; between two machines it would not be.
 from collections.abc import Iterator, Mapping, Sequence
 
 from core.errors import ConflictError, NotFoundError
-from core.stores.store import ObjectHead, Store, UnfinishedUpload, Upload
+from core.stores.store import Keeping, ObjectHead, Store, UnfinishedUpload, Upload
 
 
 class CreateOnlyStore:
@@ -56,6 +56,10 @@ class CreateOnlyStore:
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects."""
         self._store.delete(names)
+
+    def keeping(self, deleted: str) -> Keeping:
+        """Ask the store."""
+        return self._store.keeping(deleted)
 
     def archived(self, names: Sequence[str]) -> Mapping[str, str]:
         """Ask the store."""

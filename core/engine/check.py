@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from core.engine.probe import Probe
 from core.engine.uploads import find_old_uploads
-from core.errors import ColdhaulError, InputError, NotFoundError
+from core.errors import ColdhaulError, InputError, NotFoundError, StoreError
 from core.format import names
 from core.limits import UNFINISHED_UPLOAD_KEPT_DAYS
 from core.model import Identity
@@ -237,7 +237,35 @@ def _check_permissions(store: Store) -> Iterator[Finding]:
     yield _try("permission to list", probe.find)
     yield _try("create-only writes", probe.write_again)
     yield _try("create-only uploads", probe.upload_again)
-    yield _try("permission to delete", probe.delete)
+    deleted = _try("permission to delete", probe.delete)
+    yield deleted
+    if deleted.level is Level.OK:
+        yield _check_keeping(store, probe.name)
+
+
+def _check_keeping(store: Store, deleted: str) -> Finding:
+    what = "deleted objects"
+    try:
+        keeping = store.keeping(deleted)
+    except StoreError as error:
+        return Finding(
+            level=Level.WARNING,
+            what=what,
+            detail=f"it is not known whether they are kept: {error.message}",
+            hint=error.hint,
+        )
+    if not keeping.is_kept:
+        return passed(what, "are gone at once")
+    if keeping.days:
+        return passed(what, f"are kept for {keeping.days} more days, and cost as long")
+    return Finding(
+        level=Level.WARNING,
+        what=what,
+        detail="are kept for ever as former versions, which no listing shows and which cost as "
+        "much as before",
+        hint="Have a rule of the store's life cycle delete former versions after some days, or "
+        "switch versioning off.",
+    )
 
 
 def _try(what: str, attempt: Callable[[], None]) -> Finding:

@@ -17,6 +17,7 @@ from core.errors import ColdhaulError, NotFoundError, NotReadyError, StoreError
 from core.limits import AZURE_DELETES_MAX, AZURE_HEADS_MAX, AZURE_PAGE_MAX
 from core.stores.azure_answers import OBSTORE_ERRORS, Answer, answer_of
 from core.stores.azure_errors import CONTRIBUTOR, judge, judge_answer, not_ready
+from core.stores.azure_keeping import parse_keeping
 from core.stores.azure_listing import UNTOLD, ListedBlob
 from core.stores.azure_place import AzurePlace
 from core.stores.azure_upload import (
@@ -30,6 +31,7 @@ from core.stores.azure_upload import (
 )
 from core.stores.ranges import read_exactly
 from core.stores.store import (
+    Keeping,
     ObjectHead,
     UnfinishedUpload,
     check_name,
@@ -123,6 +125,17 @@ class AzureStore(AzurePlace):
                 tier=settings.storage_class if is_cold else settings.metadata_class,
             )
         )
+
+    def keeping(self, deleted: str) -> Keeping:
+        """Say what becomes of blobs after ``delete``, as it became of this one."""
+        request = self._client.request("list what is left of", deleted)
+        parameters = {
+            "prefix": self._root + deleted,
+            "include": "deleted,versions",
+            "maxresults": str(AZURE_PAGE_MAX),
+        }
+        listed = self._pacer.run(lambda: self._client.list_xml(request, parameters))
+        return parse_keeping(listed, request.location)
 
     def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
         """Yield the uploads below these prefixes that were neither completed nor aborted.

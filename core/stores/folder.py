@@ -24,6 +24,7 @@ from core.stores.folder_tree import Folder, FolderTree, refuse_link
 from core.stores.folder_upload import TEMPORARY, FolderUpload, head_of, sweep
 from core.stores.ranges import short
 from core.stores.store import (
+    Keeping,
     ObjectHead,
     UnfinishedUpload,
     check_name,
@@ -137,6 +138,11 @@ class FolderStore:
             with translated("sync the folder", self._tree.location(path)):
                 folder.sync()
             self._tree.remove_empty(path)
+
+    def keeping(self, deleted: str) -> Keeping:
+        """Say that files are gone at once."""
+        del deleted
+        return Keeping(is_kept=False)
 
     def archived(self, names: Sequence[str]) -> Mapping[str, str]:
         """Return nothing: files can be read at any time."""

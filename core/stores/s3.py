@@ -26,11 +26,13 @@ from core.stores.s3_errors import (
     missing_bucket,
     not_ready,
 )
+from core.stores.s3_keeping import find_keeping
 from core.stores.s3_listing import Listing, list_objects
 from core.stores.s3_unfinished import list_uploads
 from core.stores.s3_upload import S3Upload, Target
 from core.stores.settings import StoreSettings
 from core.stores.store import (
+    Keeping,
     ObjectHead,
     UnfinishedUpload,
     check_name,
@@ -198,6 +200,11 @@ class S3Store:
             check_name(name)
         for start in range(0, len(names), _DELETES_MAX):
             self._pacer.run(partial(self._delete, names[start : start + _DELETES_MAX]))
+
+    def keeping(self, deleted: str) -> Keeping:
+        """Say what becomes of objects after ``delete``, as the bucket's settings have it."""
+        del deleted
+        return find_keeping(self._client, self._pacer, self._bucket, self._root)
 
     def unfinished(self, prefixes: Sequence[str] = ("",)) -> Iterator[UnfinishedUpload]:
         """Yield the uploads below these prefixes that were neither completed nor aborted."""

@@ -86,7 +86,7 @@ class S3Client:
         address = self._address
         location = f"{address.url}/{name}" if name else address.url
         resource = f"arn:aws:s3:::{address.container}"
-        if "Bucket" not in permission:
+        if "Bucket" not in permission and "Lifecycle" not in permission:
             resource += f"/{address.prefix}/*" if address.prefix else "/*"
         return Request(
             doing=doing,

@@ -50,6 +50,14 @@ class UnfinishedUpload:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """Whether a store keeps deleted objects, which cost on, and for how many days; 0: for ever."""
+
+    is_kept: bool
+    days: int = 0
+
+
 class Upload(Protocol):
     """One large object on its way. Nothing is visible before ``complete`` returns."""
 
@@ -105,6 +113,12 @@ class Store(Protocol):
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects; one that is gone already is no error."""
+
+    def keeping(self, deleted: str) -> Keeping:
+        """Say what becomes of objects after ``delete``; ``StoreError`` if the store does not tell.
+
+        ``deleted`` is the name of one that was deleted just now.
+        """
 
     def archived(self, names: Sequence[str]) -> Mapping[str, str]:
         """Return those of these objects that need a retrieval before they can be read.

@@ -26,6 +26,7 @@ SERVED = {"daily 22:00": "immediate", "127.0.0.1:9464": "127.0.0.1:0"}
 ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "HeadBucket": "s3:ListBucket",
+    "GetBucketVersioning": "s3:GetBucketVersioning",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "GetObject": "s3:GetObject",
     "HeadObject": "s3:GetObject",

@@ -18,7 +18,7 @@ import pytest
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError, StoreError
 from core.limits import PATH_COMPONENT_SIZE_MAX
 from core.stores.opening import open_store
-from core.stores.store import NAME_SIZE_MAX, ObjectHead, Store
+from core.stores.store import NAME_SIZE_MAX, Keeping, ObjectHead, Store
 from tests.conformance.child import Child, content
 from tests.conformance.medium import Medium
 
@@ -462,6 +462,11 @@ class StoreConformance:
         medium.store.delete(["a/b/c"])
         medium.store.put("a/b/c", b"2")
         assert medium.read("a/b/c") == b"2"
+
+    def test_what_becomes_of_deleted_objects_is_told(self, medium: Medium) -> None:
+        medium.store.put("a/b", b"x")
+        medium.store.delete(["a/b"])
+        assert medium.store.keeping("a/b") == Keeping(is_kept=False)
 
     def test_delete_takes_very_many_names(self, medium: Medium) -> None:
         names = [f"{number % 3}/{number}" for number in range(self.deleted_count)]

@@ -14,7 +14,7 @@ from core.stores.address import parse_address
 from core.stores.s3 import S3Store
 from core.stores.s3_client import Boto
 from core.stores.settings import StoreSettings
-from core.stores.store import Store
+from core.stores.store import Keeping, Store
 from tests.emulators.faults import Rule, refusal
 from tests.emulators.services import S3Service
 
@@ -192,6 +192,60 @@ def test_store_whose_restores_take_time_is_waited_for(ministack: S3Service) -> N
     assert place.store.get(names[0]) == b"x"
     with pytest.raises(NotReadyError):
         place.store.get(names[1])
+
+
+# --- Deleted objects -----------------------------------------------------------------------------
+
+
+def test_a_versioned_bucket_says_how_long_it_keeps_what_is_deleted(
+    localstack: S3Service,
+) -> None:
+    place = Place(localstack, localstack.new_url())
+
+    def switch(status: str) -> None:
+        place.client.put_bucket_versioning(
+            Bucket=place.bucket, VersioningConfiguration={"Status": status}
+        )
+
+    switch("Enabled")
+    place.store.put("a", b"x")
+    place.store.delete(["a"])
+    assert place.store.keeping("a") == Keeping(is_kept=True)
+    expiry = {
+        "ID": "former",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "place/"},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+    }
+    place.client.put_bucket_lifecycle_configuration(
+        Bucket=place.bucket, LifecycleConfiguration={"Rules": [expiry]}
+    )
+    assert place.store.keeping("a") == Keeping(is_kept=True, days=30)
+    assert place.opened("elsewhere").keeping("a") == Keeping(is_kept=True)
+    switch("Suspended")
+    assert place.store.keeping("a") == Keeping(is_kept=False)
+
+
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        ("GetBucketVersioning", "s3:GetBucketVersioning"),
+        ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
+    ],
+)
+def test_a_bucket_that_may_not_be_asked_names_the_permission(
+    localstack: S3Service, operation: str, permission: str
+) -> None:
+    place = Place(localstack, localstack.new_url())
+    place.client.put_bucket_versioning(
+        Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    with localstack.fault_proxy() as proxy:
+        proxy.add(Rule(fault=refusal("s3", "AccessDenied"), operations=frozenset({operation})))
+        store = S3Store(f"{place.url}/place", localstack.behind(proxy.endpoint).settings)
+        with pytest.raises(StoreError, match=f"{permission} is not allowed") as caught:
+            store.keeping("a")
+    assert f"Allow {permission} on arn:aws:s3:::{place.bucket} to" in caught.value.hint
 
 
 # --- Uploads that nobody ended -------------------------------------------------------------------

@@ -10,6 +10,7 @@ from core.errors import IntegrityError, NotFoundError, StoreError
 from core.stores.address import parse_address
 from core.stores.s3 import S3Store
 from core.stores.s3_client import Boto
+from core.stores.store import Keeping
 from tests.emulators.services import S3Service
 
 
@@ -48,6 +49,7 @@ def test_it_serves_reads(store: S3Store) -> None:
         assert head.etag == store.head(head.name).etag
     assert store.archived(["a/b", "z"]) == {}
     assert list(store.unfinished()) == []
+    assert store.keeping("a/b") == Keeping(is_kept=False)
 
 
 def test_ranges_come_under_the_status_of_a_whole_object_and_are_right(store: S3Store) -> None:

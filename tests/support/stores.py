@@ -13,7 +13,7 @@ from functools import partial
 from typing import Literal, TypeVar
 
 from core.errors import ConflictError, NotReadyError, StoreError
-from core.stores.store import ObjectHead, Store, UnfinishedUpload, Upload
+from core.stores.store import Keeping, ObjectHead, Store, UnfinishedUpload, Upload
 
 Names = Callable[[str], bool]
 Kind = Literal["head", "get", "get_range", "put", "write", "complete", "abort", "list", "delete"]
@@ -70,6 +70,9 @@ class Wrapping:
 
     def delete(self, names: Sequence[str]) -> None:
         self.inner.delete(names)
+
+    def keeping(self, deleted: str) -> Keeping:
+        return self.inner.keeping(deleted)
 
     def archived(self, names: Sequence[str]) -> Mapping[str, str]:
         return self.inner.archived(names)
@@ -249,6 +252,20 @@ class Unfinished(Wrapping):
         if upload.name.startswith(self._kept):
             raise StoreError(f"cannot abort {upload.name}: refused", hint="give the permission")
         self.uploads.remove(upload)
+
+
+class KeepingDeleted(Wrapping):
+    """Says that it keeps deleted objects, or that it cannot tell."""
+
+    def __init__(self, store: Store, told: Keeping | StoreError) -> None:
+        super().__init__(store)
+        self._told = told
+
+    def keeping(self, deleted: str) -> Keeping:
+        assert not any(head.name == deleted for head in self.inner.list(deleted))
+        if isinstance(self._told, StoreError):
+            raise self._told
+        return self._told
 
 
 class Overwriting(Wrapping):

@@ -9,12 +9,20 @@ import pytest
 
 from core.engine.check import Finding, Level, check_repository
 from core.engine.keys import rotate_keys
+from core.errors import StoreError
 from core.format import names
 from core.stores.folder import FolderStore
-from core.stores.store import Store
+from core.stores.store import Keeping, Store
 from tests.support.damaged_stores import Unlisted
 from tests.support.repositories import NOW, SECRET, create_in, names_in, new_store
-from tests.support.stores import Overwriting, OverwritingUploads, Refusing, Unfinished, below
+from tests.support.stores import (
+    KeepingDeleted,
+    Overwriting,
+    OverwritingUploads,
+    Refusing,
+    Unfinished,
+    below,
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +56,7 @@ def test_a_good_repository_has_nothing_but_good_findings(store: Store) -> None:
         "identity", "keys", "copies beside the packs", "texts", "open sessions", "damage",
         "permission to write", "permission to read", "permission to list",
         "permission to delete", "create-only writes", "create-only uploads", "unfinished uploads",
+        "deleted objects",
     }  # fmt: skip
     assert names_in(store) == before
 
@@ -166,6 +175,24 @@ def test_everything_that_is_wrong_is_told_at_once(store: Store) -> None:
         "create-only writes": Level.ERROR,
         "create-only uploads": Level.ERROR,
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "level", "detail"),
+    [
+        (Keeping(is_kept=False), Level.OK, "gone at once"),
+        (Keeping(is_kept=True, days=30), Level.OK, "kept for 30 more days"),
+        (Keeping(is_kept=True), Level.WARNING, "kept for ever"),
+        (StoreError("asking is not allowed", hint="allow it"), Level.WARNING, "is not allowed"),
+    ],
+)
+def test_what_becomes_of_deleted_objects_is_said(
+    store: Store, told: Keeping | StoreError, level: Level, detail: str
+) -> None:
+    finding = check(KeepingDeleted(store, told))["deleted objects"]
+    assert finding.level is level
+    assert detail in finding.detail
+    assert bool(finding.hint) is (level is not Level.OK)
 
 
 def test_old_uploads_are_a_warning_that_names_them(store: Store) -> None:
