@@ -5,21 +5,23 @@ encrypted, or ages otherwise than it does, is refused before anything is done.
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import InputError
 from core.model import Identity
 from core.sources.bucket import BucketSource, open_bucket_source
 from core.sources.repository import Repository, open_repository
+from core.sources.unlocking import Secret, SecretSource
 from core.stores import opening
+from core.stores.aws_kms import KmsKey
 from core.stores.bucket import Bucket
 from core.stores.classes import Use, parse_storage_class
 from core.stores.store import Store
+from proxy.config import Config
 from proxy.invocation import Invocation
 from proxy.location import Place, folder_url, relation
 from proxy.secret import read_secret
-from proxy.store_settings import place_of, store_settings
+from proxy.store_settings import cloud_settings, place_of, store_settings
 from proxy.tables import RepositoryTable
 
 
@@ -69,28 +71,34 @@ def refuse_copies_only(invocation: Invocation, name: str) -> None:
         )
 
 
-def secret_source(name: str, table: RepositoryTable) -> Callable[[], str] | None:
+def secret_source(config: Config, name: str) -> SecretSource | None:
     """Return what fetches a repository's secret when it is needed; None if none is declared."""
+    table = config.repository(name)
     if table.encryption is None:
         return None
-    reference = table.encryption.passphrase
-    return lambda: read_secret(reference, f"repositories.{name}.encryption.passphrase")
+    reference, settings = table.encryption.passphrase, cloud_settings(config, table)
+    if reference is None:
+        kms = table.encryption.kms
+        assert kms is not None, "the shape rules let one of the two be there"
+        return lambda: KmsKey(kms, settings)
+    where = f"repositories.{name}.encryption.passphrase"
+    return lambda: read_secret(reference, where, settings)
 
 
-def fetch_secret(invocation: Invocation, name: str) -> str | None:
+def fetch_secret(invocation: Invocation, name: str) -> Secret | None:
     """Return a repository's secret, None if none is declared."""
-    source = secret_source(name, invocation.config.repository(name))
+    source = secret_source(invocation.config, name)
     return source() if source else None
 
 
-def need_secret(invocation: Invocation, name: str) -> str:
+def need_secret(invocation: Invocation, name: str) -> Secret:
     """Return a repository's secret, or raise ``InputError`` if none is declared."""
     secret = fetch_secret(invocation, name)
     if secret is None:
         raise InputError(
-            f"{invocation.config_path} declares no passphrase for repository {name!r}",
-            hint=f"Set repositories.{name}.encryption.passphrase, for example to 'env:NAME'; a "
-            "repository that was created without encryption has no keys.",
+            f"{invocation.config_path} declares no passphrase or cloud key for repository {name!r}",
+            hint=f"Set repositories.{name}.encryption.passphrase, for example to 'env:NAME', or "
+            "encryption.kms; a repository that was created without encryption has no keys.",
         )
     return secret
 
@@ -98,7 +106,9 @@ def need_secret(invocation: Invocation, name: str) -> str:
 def open_named(invocation: Invocation, name: str) -> Repository:
     """Open a repository by its name in the configuration."""
     table = invocation.config.repository(name)
-    repository = open_repository(open_store(invocation, name), secret_source(name, table))
+    repository = open_repository(
+        open_store(invocation, name), secret_source(invocation.config, name)
+    )
     _compare(invocation, name, table, repository.identity)
     return repository
 

@@ -21,7 +21,6 @@ _MISSING = {
     "repositories": "declare one, beginning with a line as in [repositories.primary]",
     "url": 'say where it is, as in url = "file:///srv/backups/primary" or "s3://BUCKET/PREFIX"',
     "retention_type": 'write "snapshot-based" or "item-level"',
-    "passphrase": 'say where the passphrase is, as in encryption.passphrase = "env:NAME"',
     "source": "name the repository to copy from",
     "target": "name the repository to copy to",
     "kind": 'write kind = "webhook" or kind = "mail"',

@@ -6,19 +6,27 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import InputError
+from core.errors import ColdhaulError, InputError
+from core.stores.aws_names import parse_secret_name
+from core.stores.aws_secrets import fetch_secret
+from core.stores.settings import StoreSettings
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_SIZE_MAX = 4096
 _HINT = (
-    "put the secret into an environment variable and write 'env:NAME', or into a file that only "
-    "you can read and write 'file:/path/to/it'"
+    "put the secret into an environment variable and write 'env:NAME', into a file that only you "
+    "can read and write 'file:/path/to/it', or into AWS Secrets Manager and write "
+    "'secretsmanager:ARN'"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretReference:
-    """Where a secret is: ``env`` and a variable's name, or ``file`` and an absolute path."""
+    """Where a secret is.
+
+    ``env`` and a variable's name, ``file`` and an absolute path, or ``secretsmanager`` and an ARN
+    or name.
+    """
 
     kind: str
     place: str
@@ -45,6 +53,8 @@ def parse_secret_reference(text: str) -> SecretReference:
                 hint="write the whole path, as in 'file:/etc/coldhaul/vault.passphrase'",
             )
         return SecretReference(kind=kind, place=os.path.normpath("/" + place.lstrip("/")))
+    if kind == "secretsmanager" and separator:
+        return SecretReference(kind=kind, place=parse_secret_name(place).id)
     raise InputError(
         "it is not a reference; a secret itself must not stand here, where backups, logs and "
         "version control would carry it on",
@@ -52,8 +62,13 @@ def parse_secret_reference(text: str) -> SecretReference:
     )
 
 
-def read_secret(reference: SecretReference, where: str) -> str:
-    """Fetch a secret; ``where`` is the key path or option that refers to it, for errors."""
+def read_secret(
+    reference: SecretReference, where: str, settings: StoreSettings | None = None
+) -> str:
+    """Fetch a secret; ``where`` is the key path or option that refers to it, for errors.
+
+    ``settings`` say as whom a cloud is asked for it; without them it is boto3's own chain.
+    """
     if reference.kind == "env":
         secret = os.environ.get(reference.place)
         if secret is None:
@@ -61,6 +76,8 @@ def read_secret(reference: SecretReference, where: str) -> str:
                 f"{where} refers to the environment variable {reference.place}, which is not set",
                 hint=f"Set it where coldhaul runs, for example: export {reference.place}=...",
             )
+    elif reference.kind == "secretsmanager":
+        secret = _read_cloud(reference.place, where, settings or StoreSettings())
     else:
         secret = _read_file(Path(reference.place), where)
     if not secret.strip():
@@ -69,6 +86,13 @@ def read_secret(reference: SecretReference, where: str) -> str:
             hint="An empty passphrase protects nothing; put the secret there.",
         )
     return secret
+
+
+def _read_cloud(place: str, where: str, settings: StoreSettings) -> str:
+    try:
+        return fetch_secret(place, settings)
+    except ColdhaulError as error:
+        raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def _read_file(path: Path, where: str) -> str:

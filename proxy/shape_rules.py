@@ -23,6 +23,7 @@ def check_shapes(repositories: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(table, dict):
             yield from _check_runner(name, table)
             yield from _check_kind(name, table)
+            yield from _check_encryption(name, table.get("encryption"))
 
 
 def _check_runner(name: str, table: Mapping[str, Any]) -> Iterator[str]:
@@ -34,6 +35,25 @@ def _check_runner(name: str, table: Mapping[str, Any]) -> Iterator[str]:
         where = key_path(("repositories", name))
         hint = 'say which proxy works on it, as in proxy = "hq", or give a proxy_pool'
         yield f"{where}: it has neither proxy nor proxy_pool; {hint}"
+
+
+def _check_encryption(name: str, table: object) -> Iterator[str]:
+    if not isinstance(table, dict):
+        return
+    location = ("repositories", name, "encryption")
+    if "passphrase" in table and "kms" in table:
+        what = "there is a passphrase as well"
+        hint = (
+            "keep the one that this machine opens the repository by; the other stays one of its "
+            "keys all the same"
+        )
+        yield problem((*location, "kms"), table["kms"], what, hint)
+    elif "passphrase" not in table and "kms" not in table:
+        hint = (
+            'say where the passphrase is, as in encryption.passphrase = "env:NAME", or which KMS '
+            'key opens it, as in encryption.kms = "arn:aws:kms:..."'
+        )
+        yield f"{key_path((*location, 'passphrase'))}: it is missing; {hint}"
 
 
 def _check_kind(name: str, table: Mapping[str, Any]) -> Iterator[str]:

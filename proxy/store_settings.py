@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from core.errors import InputError
-from core.stores.address import derive_vendor
+from core.stores.address import AMAZON_S3, derive_vendor
 from core.stores.settings import StoreSettings
 from proxy.bandwidth import Bandwidth
 from proxy.config import Config
@@ -26,6 +26,15 @@ def store_settings(config: Config, table: RepositoryTable) -> StoreSettings:
     """
     settings = _settings(table.url, _store(config, table), f"stores.{table.store}")
     return replace(settings, storage_class=table.storage_class, metadata_class=table.metadata_class)
+
+
+def cloud_settings(config: Config, table: RepositoryTable) -> StoreSettings:
+    """Return as whom Amazon is asked for a repository's keys and secrets, and by which way.
+
+    Like its store if that is Amazon's too; other storage has credentials that mean nothing there.
+    """
+    settings = store_settings(config, table)
+    return settings if settings.vendor == AMAZON_S3 else StoreSettings()
 
 
 def destination_settings(config: Config, url: str, name: str | None) -> StoreSettings:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from core.errors import InputError
 from core.model import RetentionType
+from core.stores.aws_names import parse_kms_key
 from proxy.appliance_table import ApplianceTable
 from proxy.fields import OUR_ERROR, Name, Table, one_of, parse_name, parsed, parsed_each
 from proxy.location import parse_url
@@ -63,10 +64,15 @@ def _parse_class(text: str) -> str:
     return text
 
 
-class EncryptionTable(Table):
-    """How a repository's keys are opened."""
+def _parse_kms(text: str) -> str:
+    return parse_kms_key(text).arn
 
-    passphrase: Annotated[SecretReference, parsed(parse_secret_reference)]
+
+class EncryptionTable(Table):
+    """How this machine opens a repository's keys: by one of the two."""
+
+    passphrase: Annotated[SecretReference, parsed(parse_secret_reference)] | None = None
+    kms: Annotated[str, parsed(_parse_kms)] | None = None
 
 
 class RepositoryTable(Table):

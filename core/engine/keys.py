@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 
 from core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from core.format import keyset, names
-from core.format.keyset import CloudSlot, KeyRing, Keyset, PassphraseSlot, RecoverySlot, Slot
+from core.format.keyset import CloudSlot, KeyRing, Keyset, Slot
 from core.model import Identity
 from core.sources.repository import read_identity
 from core.sources.unlocking import (
@@ -373,18 +373,14 @@ def _wrap(kek: bytes, secret: Secret, name: str, identity: Identity) -> Slot:
 
 def _is_usable(slot: Slot) -> bool:
     """Say whether this coldhaul can open with it."""
-    return _is_text(slot) or isinstance(slot, CloudSlot)
-
-
-def _is_text(slot: Slot) -> bool:
-    """Say whether a text opens it, which nobody else can disable or delete."""
-    return isinstance(slot, PassphraseSlot | RecoverySlot)
+    return keyset.is_opened_by_text(slot) or isinstance(slot, CloudSlot)
 
 
 def _refuse_cloud_only(
     store: Store, before: tuple[Slot, ...], kept: tuple[Slot, ...], name: str
 ) -> None:
-    if any(map(_is_text, before)) and not any(map(_is_text, kept)):
+    is_text = keyset.is_opened_by_text
+    if any(map(is_text, before)) and not any(map(is_text, kept)):
         raise ConflictError(
             f"without {name!r} only a cloud key opens {store.url}, and whoever disables or deletes "
             "that key, or closes its account, takes every restore point with it",

@@ -264,6 +264,11 @@ def wrap_recovery(kek: bytes, recovery_key: str, name: str) -> RecoverySlot:
     return RecoverySlot(name=name, wrapped=aes_key_wrap_with_padding(key, kek))
 
 
+def is_opened_by_text(slot: Slot) -> bool:
+    """Say whether a passphrase or recovery key opens it, which nobody else can take away."""
+    return isinstance(slot, PassphraseSlot | RecoverySlot)
+
+
 def cloud_context(repository_id: RepositoryId) -> dict[str, str]:
     """Return what a cloud's service is told when it wraps or unwraps a repository's KEK."""
     return {CLOUD_CONTEXT: repository_id}

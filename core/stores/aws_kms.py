@@ -32,11 +32,11 @@ class KmsKey:
     kind: Literal["aws-kms"] = "aws-kms"
 
     def __init__(self, arn: str, settings: StoreSettings) -> None:
-        """Take the ARN of a key; any other text is an ``InputError``. Nothing is asked yet."""
-        try:
-            self._name = parse_kms_key(arn)
-        except InputError as error:
-            raise InputError(f"{arn!r}: {error.message}", hint=error.hint) from None
+        """Take the ARN of a key; any other text is an ``InputError``, which does not repeat it.
+
+        Nothing is asked yet.
+        """
+        self._name = parse_kms_key(arn)
         self._settings = settings
         self._service: AwsService | None = None
 

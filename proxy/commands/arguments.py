@@ -21,3 +21,9 @@ IncludeOption = Annotated[
     list[str] | None,
     typer.Option("--include", metavar="GLOB", help="Only paths that match; may be repeated."),
 ]
+OnlyCloudKeyOption = Annotated[
+    bool,
+    typer.Option(
+        "--only-cloud-key", metavar="", help="Let keys in a cloud alone open the repository."
+    ),
+]

@@ -53,6 +53,9 @@ schedule = "daily 22:00"               # or "immediate", or "periodic 30 min" (5
 #retention_type = "snapshot-based"
 #retention = "10 years"
 #encryption.passphrase = "env:VAULT_PASSPHRASE"
+# With no passphrase on this machine: "secretsmanager:ARN" of one in AWS Secrets Manager, or, in
+# place of that line, encryption.kms = "ARN" of a key in AWS KMS that was added before, with
+# `coldhaul key add glacier --kms ARN`.
 
 # S3-compatible storage of another vendor: the same with an endpoint.
 #[stores.compatible]

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from core.engine.keys import (
+    add_cloud_key,
     add_passphrase,
     add_recovery,
     export_keyset,
@@ -19,13 +20,17 @@ from core.engine.keys import (
 )
 from core.errors import ConflictError, InputError, StoreError
 from core.sources.repository import open_repository, read_identity
+from core.sources.unlocking import Secret
+from core.stores.aws_kms import KmsKey
+from core.stores.settings import StoreSettings
 from core.stores.store import Store
-from proxy.commands.arguments import RepositoryName
+from proxy.commands.arguments import OnlyCloudKeyOption, RepositoryName
 from proxy.exits import DONE, WARNINGS
 from proxy.invocation import Invocation, command, new_group
 from proxy.opening import need_secret, open_store
 from proxy.output import add_row, make_table
 from proxy.secret import parse_secret_reference, read_secret
+from proxy.store_settings import cloud_settings
 
 SlotOption = Annotated[
     str | None, typer.Option("--name", metavar="KEY", help="What to call the new key.")
@@ -34,10 +39,16 @@ SlotArgument = Annotated[str, typer.Argument(metavar="KEY", help="The name of a 
 RecoveryOption = Annotated[
     bool, typer.Option("--recovery", metavar="", help="Make a recovery key and print it, once.")
 ]
+KmsOption = Annotated[
+    str | None,
+    typer.Option("--kms", metavar="ARN", help="Let this key in AWS KMS open the repository."),
+]
 PassphraseOption = Annotated[
     str | None,
     typer.Option(
-        "--passphrase", metavar="REF", help="Where the new passphrase is: env:NAME or file:/path."
+        "--passphrase",
+        metavar="REF",
+        help="Where the new passphrase is: env:NAME, file:/path or secretsmanager:ARN.",
     ),
 ]
 ToOption = Annotated[
@@ -62,52 +73,53 @@ def list_(invocation: Invocation, name: RepositoryName) -> int:
     Example: coldhaul key list vault
     """
     keys = list_keys(open_store(invocation, name))
-    table = make_table("key", "kind", "usable here")
+    table = make_table("key", "kind", "usable here", "cloud key")
     for key in keys:
-        add_row(table, key.name, key.kind, "yes" if key.is_usable else "no")
-    rows = [{"name": key.name, "kind": key.kind, "is_usable": key.is_usable} for key in keys]
+        add_row(table, key.name, key.kind, "yes" if key.is_usable else "no", key.key)
+    rows = [
+        {
+            "name": key.name,
+            "kind": key.kind,
+            "is_usable": key.is_usable,
+            "cloud_key": key.key or None,
+        }
+        for key in keys
+    ]
     invocation.output.show({"repository": name, "keys": rows}, table)
     return DONE
 
 
-def add(
+def add(  # noqa: PLR0913  Each parameter is an argument or option of the command.
     invocation: Invocation,
     name: RepositoryName,
     slot: SlotOption = None,
     passphrase: PassphraseOption = None,
     is_recovery: RecoveryOption = False,
+    kms: KmsOption = None,
 ) -> int:
-    """Let a further passphrase or a recovery key open a repository.
+    """Let a further passphrase, a recovery key or a key in AWS KMS open a repository.
 
-    Without --passphrase and --recovery the new passphrase is asked for on the terminal. To change
-    a passphrase: add the new one, point the configuration to it, remove the old one.
+    Without any of them the new passphrase is asked for on the terminal. To change a passphrase:
+    add the new one, point the configuration to it, remove the old one.
 
     Example: coldhaul key add vault --name 2027 --passphrase env:NEW_PASSPHRASE
 
     Example: coldhaul key add vault --recovery
+
+    Example: coldhaul key add vault --kms arn:aws:kms:eu-central-1:123456789012:key/ID
     """
+    _refuse_several(passphrase, kms, is_recovery=is_recovery)
     store = open_store(invocation, name)
     if is_recovery:
-        if passphrase is not None:
-            raise InputError(
-                "--recovery and --passphrase exclude each other",
-                hint="Run the command twice to add both.",
-            )
-        key_name = slot or "recovery"
-        text = add_recovery(store, need_secret(invocation, name), key_name)
-        document = {"repository": name, "name": key_name, "kind": "recovery", "recovery_key": text}
-        invocation.output.show(
-            document,
-            f"Added {key_name!r}. This recovery key is stored nowhere and not shown again:",
-            f"\n  {text}\n",
-            "Keep it on paper, away from this machine. It is used in place of the passphrase.",
-        )
-        return DONE
+        return _add_recovery(invocation, store, name, slot or "recovery")
+    if kms is not None:
+        return _add_kms(invocation, store, name, slot or "kms", kms)
     if slot is None:
         raise InputError("a new passphrase needs a name", hint="Give one, as in --name 2027.")
     read_identity(store)
     secret = need_secret(invocation, name)
-    add_passphrase(store, secret, _new_passphrase(passphrase), slot)
+    settings = cloud_settings(invocation.config, invocation.config.repository(name))
+    add_passphrase(store, secret, _new_passphrase(passphrase, settings), slot)
     invocation.output.show(
         {"repository": name, "name": slot, "kind": "passphrase"},
         f"Added {slot!r}. Every key keeps opening the repository until it is removed.",
@@ -115,16 +127,56 @@ def add(
     return DONE
 
 
-def _new_passphrase(reference: str | None) -> str:
+def _refuse_several(passphrase: str | None, kms: str | None, *, is_recovery: bool) -> None:
+    given = {
+        "--passphrase": passphrase is not None,
+        "--kms": kms is not None,
+        "--recovery": is_recovery,
+    }
+    options = [option for option, is_given in given.items() if is_given]
+    if len(options) > 1:
+        raise InputError(
+            f"{' and '.join(options)} exclude each other",
+            hint="Run the command once for each.",
+        )
+
+
+def _add_recovery(invocation: Invocation, store: Store, name: str, slot: str) -> int:
+    text = add_recovery(store, need_secret(invocation, name), slot)
+    invocation.output.show(
+        {"repository": name, "name": slot, "kind": "recovery", "recovery_key": text},
+        f"Added {slot!r}. This recovery key is stored nowhere and not shown again:",
+        f"\n  {text}\n",
+        "Keep it on paper, away from this machine. It is used in place of the passphrase.",
+    )
+    return DONE
+
+
+def _add_kms(invocation: Invocation, store: Store, name: str, slot: str, arn: str) -> int:
+    settings = cloud_settings(invocation.config, invocation.config.repository(name))
+    try:
+        key = KmsKey(arn, settings)
+    except InputError as error:
+        raise InputError(f"--kms: {error.message}", hint=error.hint) from error
+    add_cloud_key(store, need_secret(invocation, name), key, slot)
+    invocation.output.show(
+        {"repository": name, "name": slot, "kind": key.kind, "cloud_key": key.key},
+        f"Added {slot!r}: whoever may use {key.key} to decrypt opens {name!r}.",
+        "Keep a recovery key as well: who deletes the key in the cloud closes this way for good.",
+    )
+    return DONE
+
+
+def _new_passphrase(reference: str | None, settings: StoreSettings) -> str:
     if reference is not None:
         try:
-            return read_secret(parse_secret_reference(reference), "--passphrase")
+            return read_secret(parse_secret_reference(reference), "--passphrase", settings)
         except InputError as error:
             raise InputError(f"--passphrase: {error.message}", hint=error.hint) from error
     if not sys.stdin.isatty():
         raise InputError(
             "there is no terminal to ask for the new passphrase on",
-            hint="Say where it is with --passphrase env:NAME or --passphrase file:/path.",
+            hint="Say where it is with --passphrase env:NAME, file:/path or secretsmanager:ARN.",
         )
     first = getpass.getpass("New passphrase: ")
     if first != getpass.getpass("Once more: "):
@@ -132,14 +184,21 @@ def _new_passphrase(reference: str | None) -> str:
     return first
 
 
-def remove(invocation: Invocation, name: RepositoryName, slot: SlotArgument) -> int:
-    """Remove a key: no stored keyset opens with it any more. The last one stays.
+def remove(
+    invocation: Invocation,
+    name: RepositoryName,
+    slot: SlotArgument,
+    is_only_cloud_key: OnlyCloudKeyOption = False,
+) -> int:
+    """Remove a key: no stored keyset opens with it any more.
+
+    The last one stays, and without --only-cloud-key the last that is in no cloud.
 
     Example: coldhaul key remove vault main
     """
     store = open_store(invocation, name)
     secret = need_secret(invocation, name)
-    remove_slot(store, secret, slot)
+    remove_slot(store, secret, slot, may_leave_cloud_keys_only=is_only_cloud_key)
     still_opens = _opens(store, secret)
     document = {"repository": name, "name": slot, "configured_secret_opens": still_opens}
     invocation.output.show(document, f"Removed {slot!r}.")
@@ -147,12 +206,12 @@ def remove(invocation: Invocation, name: RepositoryName, slot: SlotArgument) -> 
         return DONE
     invocation.output.warn(
         f"the secret that {invocation.config_path} refers to no longer opens {name!r}: point "
-        f"repositories.{name}.encryption.passphrase to one that does"
+        f"repositories.{name}.encryption to one that does"
     )
     return WARNINGS
 
 
-def _opens(store: Store, secret: str) -> bool:
+def _opens(store: Store, secret: Secret) -> bool:
     try:
         open_repository(store, lambda: secret)
     except InputError:

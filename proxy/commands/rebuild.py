@@ -27,11 +27,10 @@ def rebuild(invocation: Invocation, name: RepositoryName) -> int:
 
     Example: coldhaul rebuild vault
     """
-    table = invocation.config.repository(name)
     go_on = invocation.command_line("rebuild", name)
     with stoppable(go_on) as stop, shown_progress(invocation.output) as progress:
         outcome = rebuild_repository(
-            open_store(invocation, name), secret_source(name, table), progress, stop
+            open_store(invocation, name), secret_source(invocation.config, name), progress, stop
         )
     invocation.output.show(_document(name, outcome), *_lines(outcome))
     for problem in (*outcome.refused, *outcome.problems):

@@ -9,10 +9,11 @@ from core.engine.check import Finding, Level, check_repository
 from core.engine.check_bucket import check_bucket
 from core.engine.create import create_repository
 from core.engine.session import system_clock
-from core.errors import InputError
+from core.errors import ColdhaulError
 from core.model import Parameters
 from core.sources.repository import read_identity
-from proxy.commands.arguments import RepositoryName
+from core.sources.unlocking import Secret
+from proxy.commands.arguments import OnlyCloudKeyOption, RepositoryName
 from proxy.exits import DONE, STORE, WARNINGS
 from proxy.invocation import Invocation, command, new_group
 from proxy.opening import fetch_secret, find_mismatches, open_bucket, open_store
@@ -31,12 +32,15 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="repository")
 
 
-def create(invocation: Invocation, name: RepositoryName) -> int:
+def create(
+    invocation: Invocation, name: RepositoryName, is_only_cloud_key: OnlyCloudKeyOption = False
+) -> int:
     """Create a repository as the configuration describes it.
 
     Makes its folder (a bucket or container has to be there), tries whether the place keeps what
     coldhaul relies on, and leaves FORMAT.md and read_pack.py, which tell how to read it without
-    coldhaul. Interrupted, it is finished by running it again.
+    coldhaul. Interrupted, it is finished by running it again. With encryption.kms it needs
+    --only-cloud-key: whoever deletes that key would take every restore point with it.
 
     Example: coldhaul repository create vault
     """
@@ -48,6 +52,7 @@ def create(invocation: Invocation, name: RepositoryName) -> int:
         secret=secret,
         parameters=Parameters(),
         now=system_clock(),
+        may_be_cloud_key_only=is_only_cloud_key,
     )
     identity = repository.identity
     lines = [
@@ -60,7 +65,7 @@ def create(invocation: Invocation, name: RepositoryName) -> int:
     if identity.is_encrypted:
         recovery = invocation.command_line("key", "add", name, "--recovery")
         lines += [
-            "Without its passphrase nothing in it can ever be read. Make a recovery key and keep "
+            f"Without {_its(secret)} nothing in it can ever be read. Make a recovery key and keep "
             "it on paper:",
             f"  {recovery}",
         ]
@@ -74,6 +79,10 @@ def create(invocation: Invocation, name: RepositoryName) -> int:
     }
     invocation.output.show(document, *lines)
     return DONE
+
+
+def _its(secret: Secret | None) -> str:
+    return "its passphrase" if isinstance(secret, str) else "its KMS key"
 
 
 def check(invocation: Invocation, name: RepositoryName) -> int:
@@ -131,11 +140,11 @@ def _show_findings(invocation: Invocation, name: str, findings: Sequence[Finding
     return _exit_code(findings)
 
 
-def _try_secret(invocation: Invocation, name: str) -> tuple[str | None, list[Finding]]:
+def _try_secret(invocation: Invocation, name: str) -> tuple[Secret | None, list[Finding]]:
     """Fetch the secret; that it cannot be had is one finding among others."""
     try:
         return fetch_secret(invocation, name), []
-    except InputError as error:
+    except ColdhaulError as error:
         finding = Finding(
             level=Level.ERROR, what=_FETCH_CHECK, detail=error.message, hint=error.hint
         )

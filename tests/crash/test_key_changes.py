@@ -13,6 +13,7 @@ import pytest
 
 from core.engine.keys import (
     FIRST_SLOT,
+    add_cloud_key,
     add_passphrase,
     add_recovery,
     list_keys,
@@ -22,8 +23,11 @@ from core.engine.keys import (
 from core.errors import ConflictError, InputError
 from core.format import keyset, names
 from core.format.keyset import KeyRing
-from core.sources.unlocking import list_keyset_versions
+from core.sources.unlocking import Secret, find_kek, list_keyset_versions
+from core.stores.aws_kms import KmsKey
+from core.stores.settings import StoreSettings
 from core.stores.store import Store
+from tests.emulators.services import AmazonService
 from tests.support.repositories import SECRET, create_in, names_in, new_store, reopen
 from tests.support.stores import Crash, CrashingStore
 
@@ -54,7 +58,7 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
     return Vault(folder=folder, recovery=recovery, lost=lost)
 
 
-def is_open(store: Store, secret: str) -> bool:
+def is_open(store: Store, secret: Secret) -> bool:
     try:
         reopen(store, secret)
     except InputError:
@@ -62,19 +66,19 @@ def is_open(store: Store, secret: str) -> bool:
     return True
 
 
-def packed_rings(store: Store, secret: str) -> list[KeyRing]:
+def packed_rings(store: Store, secret: Secret) -> list[KeyRing]:
     """Return the key rings that the secret opens beside the packs, newest version first."""
     identity = reopen(store, secret).identity
     rings = []
     for version, name in sorted(list_keyset_versions(store, names.PACKS).items(), reverse=True):
         stored = keyset.decode_keyset(store.get(name), version)
-        kek = keyset.unwrap(stored, secret)
+        kek = find_kek(stored, secret, identity.id)
         if kek is not None:
             rings.append(keyset.open_key_ring(kek, stored, identity.id))
     return rings
 
 
-def check_keys(store: Store, secret: str) -> None:
+def check_keys(store: Store, secret: Secret) -> None:
     """Check what has to hold at every moment, halfway through any change of keys (I8)."""
     opened = reopen(store, secret)
     assert opened.keys is not None
@@ -147,6 +151,65 @@ def test_adding_a_passphrase_is_finished_by_adding_it_again(
         assert [slot.name for slot in list_keys(store)] == [
             FIRST_SLOT, "safe", "lost", "colleague"
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_adding_a_cloud_key_is_finished_by_adding_it_again(
+    tmp_path: Path, vault: Vault, amazon: AmazonService, *, after: bool
+) -> None:
+    key = KmsKey(amazon.new_key(), StoreSettings())
+
+    def add(store: Store) -> None:
+        add_cloud_key(store, vault.recovery, key, "cloud")
+
+    left = crash_everywhere(tmp_path, vault.folder, add, after=after)
+    assert len(left) == 2
+    for store in left:
+        check_keys(store, vault.recovery)
+        add(store)
+        check_keys(store, vault.recovery)
+        check_keys(store, key)
+        assert [slot.name for slot in list_keys(store)] == [FIRST_SLOT, "safe", "lost", "cloud"]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_cloud_key_is_out_wherever_its_removal_was_stopped(
+    tmp_path: Path, vault: Vault, amazon: AmazonService, *, after: bool
+) -> None:
+    key = KmsKey(amazon.new_key(), StoreSettings())
+    shutil.copytree(vault.folder, tmp_path / "with")
+    add_cloud_key(new_store(tmp_path / "with"), vault.recovery, key, "cloud")
+
+    def remove(store: Store) -> None:
+        remove_slot(store, vault.recovery, "cloud")
+
+    *left, _ = crash_everywhere(tmp_path, tmp_path / "with", remove, after=after)
+    for store in left:
+        check_keys(store, vault.recovery)
+        remove(store)
+        check_keys(store, vault.recovery)
+        assert not is_open(store, key)
+        for name in [*names_in(store, names.KEYS), *names_in(store, f"{names.PACKS}keys-")]:
+            assert key.key.encode() not in store.get(name)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_creation_by_a_cloud_key_is_finished_by_creating_again(
+    tmp_path: Path, amazon: AmazonService, *, after: bool
+) -> None:
+    key = KmsKey(amazon.new_key(), StoreSettings())
+
+    def create(store: Store) -> None:
+        create_in(store, key, may_be_cloud_key_only=True)
+
+    left = crash_everywhere(tmp_path, None, create, after=after)
+    whole = sorted(names_in(left[-1])) if after else None
+    for store in left:
+        if whole is not None and sorted(names_in(store)) == whole:
+            check_keys(store, key)
+            continue
+        create(store)
+        check_keys(store, key)
 
 
 @pytest.mark.parametrize("after", [False, True])

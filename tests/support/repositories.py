@@ -19,6 +19,8 @@ def create_in(
     secret: Secret | None = None,
     retention_type: RetentionType = RetentionType.SNAPSHOT_BASED,
     parameters: Parameters | None = None,
+    *,
+    may_be_cloud_key_only: bool = False,
 ) -> Repository:
     """Create a repository, or finish one, with settings that matter to no test here."""
     return create_repository(
@@ -27,6 +29,7 @@ def create_in(
         secret=secret,
         parameters=parameters or Parameters(),
         now=NOW,
+        may_be_cloud_key_only=may_be_cloud_key_only,
     )
 
 

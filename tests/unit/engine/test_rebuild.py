@@ -10,6 +10,7 @@ import pytest
 
 from core.engine import jobs
 from core.engine.create import explanations
+from core.engine.keys import add_cloud_key
 from core.engine.metadata import Member, write_metadata_pack
 from core.engine.progress import Silent
 from core.engine.rebuild import RebuildOutcome, rebuild_repository
@@ -19,7 +20,11 @@ from core.format import names
 from core.ids import PointId
 from core.model import Record
 from core.sources.repository import Repository, open_repository
+from core.sources.unlocking import SecretSource
+from core.stores.aws_kms import KmsKey
+from core.stores.settings import StoreSettings
 from core.stores.store import Store
+from tests.emulators.services import AmazonService
 from tests.support.copies import (
     JOB,
     SECRET,
@@ -80,13 +85,13 @@ def store(pair: Pair) -> Store:
     return pair.target.store
 
 
+def secret() -> str:
+    return SECRET
+
+
 def points_of(repository: Repository) -> list[Record]:
     found = repository.list_records()
     return [repository.read_record(record.name) for record in found if not record.is_void]
-
-
-def secret() -> str:
-    return SECRET
 
 
 def rebuild(store: Store) -> RebuildOutcome:
@@ -101,9 +106,9 @@ def is_packed(name: str) -> bool:
     return name.startswith(names.PACKS)
 
 
-def check_whole(store: Store, made: Made) -> None:
+def check_whole(store: Store, made: Made, opened_by: SecretSource = secret) -> None:
     """Check that all points are there, have their content, and that nothing is wrong."""
-    repository = open_repository(store, secret)
+    repository = open_repository(store, opened_by)
     found = {record.id: read_copied(repository, record) for record in points_of(repository)}
     assert found == made.states
     outcome = verify_repository(repository, read_percent=100, progress=Silent(), stop=lambda: False)
@@ -129,6 +134,20 @@ def test_packs_and_the_secret_give_everything_back(made: Made, store: Store) -> 
         assert names_in(store, prefix) == sorted(name for name in lost if name.startswith(prefix))
     assert outcome.restored_index_count == len(names_in(store, names.INDEX))
     assert outcome.restored_layer_count == len(names_in(store, names.LAYERS))
+
+
+@pytest.mark.parametrize("made", [True], indirect=True, ids=["sealed"])
+def test_packs_and_a_cloud_key_give_everything_back(
+    made: Made, store: Store, amazon: AmazonService
+) -> None:
+    """The permission to use the key is the secret then (I8)."""
+    key = KmsKey(amazon.new_key(), StoreSettings())
+    add_cloud_key(store, SECRET, key, "cloud")
+    lose(store, is_packed)
+    outcome = rebuild_repository(store, lambda: key, Silent())
+    assert outcome.published == tuple(sorted(made.states))
+    assert (outcome.refused, outcome.problems) == ((), ())
+    check_whole(store, made, lambda: key)
 
 
 def test_the_texts_come_back_as_well(store: Store) -> None:

@@ -1,17 +1,22 @@
 """Identity, keys and texts come back from beside the packs, whatever of them is left."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.engine.create import explanations
-from core.engine.keys import add_recovery, remove_slot, rotate_keys
+from core.engine.keys import add_cloud_key, add_recovery, remove_slot, rotate_keys
 from core.engine.rebuild_root import Problem, RootRestorer
-from core.errors import InputError, NotFoundError
-from core.format import names
+from core.errors import InputError, IntegrityError, NotFoundError
+from core.format import keyset, names
 from core.sources.repository import Repository
+from core.sources.unlocking import Secret
+from core.stores.aws_kms import KmsKey
+from core.stores.settings import StoreSettings
 from core.stores.store import Store
+from tests.emulators.services import AmazonService
 from tests.support.repositories import SECRET, create_in, names_in, new_store, reopen
 
 
@@ -35,7 +40,7 @@ def recovery(vault: tuple[Path, str]) -> str:
     return vault[1]
 
 
-def restore(store: Store, secret: str) -> tuple[Repository, list[str], list[Problem]]:
+def restore(store: Store, secret: Secret) -> tuple[Repository, list[str], list[Problem]]:
     root = RootRestorer(store)
     repository = root.open(lambda: secret)
     return repository, root.restored, root.problems
@@ -170,3 +175,56 @@ def test_a_mistyped_recovery_key_is_told_as_such(store: Store, recovery: str) ->
     mistyped = recovery[:-1] + ("A" if recovery[-1] != "A" else "B")
     with pytest.raises(InputError, match="typing error"):
         restore(store, mistyped)
+
+
+@pytest.fixture
+def key(amazon: AmazonService) -> KmsKey:
+    return KmsKey(amazon.new_key(), StoreSettings())
+
+
+def test_a_cloud_key_brings_the_keys_back(store: Store, recovery: str, key: KmsKey) -> None:
+    """What KMS is told is in a copy beside the packs as well: the repository's id (I8)."""
+    add_cloud_key(store, recovery, key, "cloud")
+    lost = reopen(store, key)
+    lose_hot(store)
+    repository, restored, problems = restore(store, key)
+    assert (repository.identity, repository.keys) == (lost.identity, lost.keys)
+    assert names.keyset(3) in restored
+    assert problems == []
+
+
+def test_an_older_keyset_with_a_whole_slot_is_enough(
+    store: Store, recovery: str, key: KmsKey
+) -> None:
+    add_cloud_key(store, recovery, key, "cloud")
+    rotate_keys(store, recovery)
+    break_slot(store, names.packed_keyset(4))
+    lose_hot(store)
+    repository, _, problems = restore(store, key)
+    assert repository.keys is not None
+    assert repository.keys.version == 3
+    assert "key slot 'cloud' is damaged" in problems[0].reason
+
+
+def test_a_damaged_slot_is_told_and_its_keyset_never_to_be_deleted(
+    store: Store, recovery: str, key: KmsKey
+) -> None:
+    """The keyset is whole for every other secret."""
+    add_cloud_key(store, recovery, key, "cloud")
+    remove_slot(store, recovery, "main")
+    break_slot(store, names.packed_keyset(4))
+    lose_hot(store)
+    root = RootRestorer(store)
+    with pytest.raises(IntegrityError, match="key slot 'cloud' is damaged"):
+        root.open(lambda: key)
+    assert not any("delete it" in problem.reason for problem in root.problems)
+    assert restore(store, recovery)[0].keys is not None
+
+
+def break_slot(store: Store, name: str) -> None:
+    stored = keyset.decode_keyset(store.get(name))
+    slot = stored.slots[-1]
+    assert isinstance(slot, keyset.CloudSlot)
+    broken = replace(slot, wrapped=slot.wrapped[:-1] + bytes([slot.wrapped[-1] ^ 1]))
+    store.delete([name])
+    store.put(name, keyset.encode_keyset(replace(stored, slots=(*stored.slots[:-1], broken))))

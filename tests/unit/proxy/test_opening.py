@@ -7,6 +7,7 @@ import pytest
 from core.errors import InputError, NotFoundError, StoreError
 from core.sources.bucket import BucketSource
 from core.sources.repository import Repository
+from core.stores.aws_kms import KmsKey
 from proxy.invocation import Invocation
 from proxy.opening import (
     fetch_secret,
@@ -166,3 +167,11 @@ def test_backups_do_not_go_into_a_class_for_copies(place: Place, class_name: str
     with pytest.raises(InputError, match=f"{class_name}, which is for copies only"):
         refuse_copies_only(invocation(place), "vault")
     refuse_copies_only(invocation(place), "primary")
+
+
+def test_a_kms_key_is_a_secret_that_is_asked_for_nothing_yet(place: Place) -> None:
+    arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
+    place.edit(f'encryption.passphrase = "file:{place.passphrase}"', f'encryption.kms = "{arn}"')
+    secret = fetch_secret(invocation(place), "vault")
+    assert isinstance(secret, KmsKey)
+    assert secret.key == arn

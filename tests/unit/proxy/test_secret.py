@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import InputError
+from core.errors import InputError, StoreError
+from core.stores.settings import StoreSettings
 from proxy.secret import SecretReference, parse_secret_reference, read_secret
+from tests.emulators.services import AmazonService
 
 WHERE = "repositories.vault.encryption.passphrase"
+ARN = "secretsmanager:arn:aws:secretsmanager:eu-west-1:123456789012:secret:vault-a1B2c3"
 
 
 def file_reference(path: Path) -> SecretReference:
@@ -21,7 +24,10 @@ def secret_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
     return path
 
 
-@pytest.mark.parametrize("text", ["env:VAULT_PASSPHRASE", "env:_x1", "file:/etc/vault.secret"])
+@pytest.mark.parametrize(
+    "text",
+    ["env:VAULT_PASSPHRASE", "env:_x1", "file:/etc/vault.secret", "secretsmanager:vault", ARN],
+)
 def test_a_reference_is_written_as_it_was_read(text: str) -> None:
     assert str(parse_secret_reference(text)) == text
 
@@ -31,7 +37,20 @@ def test_a_file_may_be_written_as_a_url() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["hunter2", "", "env", "ENV:X", "env:", "env:hunter-2", "file:hunter2", "file:"]
+    "text",
+    [
+        "hunter2",
+        "",
+        "env",
+        "ENV:X",
+        "env:",
+        "env:hunter-2",
+        "file:hunter2",
+        "file:",
+        "secretsmanager:",
+        "secretsmanager:hunter 2",
+        "secretsmanager",
+    ],
 )
 def test_anything_else_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(InputError) as caught:
@@ -90,3 +109,33 @@ def test_a_folder_is_no_secret(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_secret_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     with pytest.raises(InputError, match=said):
         read_secret(file_reference(secret_file(tmp_path, content)), WHERE)
+
+
+def test_a_secret_is_shared_with_the_cloud(amazon: AmazonService) -> None:
+    arn = amazon.new_secret(SecretString="two words\n")
+    assert read_secret(parse_secret_reference(f"secretsmanager:{arn}"), WHERE) == "two words"
+
+
+def test_settings_say_as_whom_a_cloud_is_asked(amazon: AmazonService) -> None:
+    reference = parse_secret_reference(
+        f"secretsmanager:{amazon.new_secret(SecretString='hunter2')}"
+    )
+    with pytest.raises(StoreError, match="ProfileNotFound") as caught:
+        read_secret(reference, WHERE, StoreSettings(profile="nobody"))
+    assert caught.value.message.startswith(f"{WHERE}: ")
+
+
+def test_a_secret_of_the_cloud_that_is_not_there_is_named(amazon: AmazonService) -> None:
+    with pytest.raises(InputError, match=f"{WHERE}: cannot read the secret nobody") as caught:
+        read_secret(
+            parse_secret_reference("secretsmanager:nobody"),
+            WHERE,
+            StoreSettings(region=amazon.region),
+        )
+    assert "list-secrets" in caught.value.hint
+
+
+def test_an_empty_secret_of_the_cloud_is_refused(amazon: AmazonService) -> None:
+    arn = amazon.new_secret(SecretString="\n")
+    with pytest.raises(InputError, match="which is empty"):
+        read_secret(parse_secret_reference(f"secretsmanager:{arn}"), WHERE)

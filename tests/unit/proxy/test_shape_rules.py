@@ -33,3 +33,17 @@ def test_somebody_works_on_each_and_not_two() -> None:
     assert "neither proxy nor proxy_pool" in none
     (both,) = check_shapes({"a": {**REPOSITORY, "proxy_pool": "p"}})
     assert both.startswith("repositories.a.proxy_pool")
+
+
+@pytest.mark.parametrize("keys", [{"passphrase": "env:X"}, {"kms": "arn"}, {"kms": 3}])
+def test_one_way_opens_a_repository(keys: dict[str, object]) -> None:
+    assert list(check_shapes({"a": {**REPOSITORY, "encryption": keys}})) == []
+
+
+def test_no_way_or_two_are_too_few_or_too_many() -> None:
+    (none,) = check_shapes({"a": {**REPOSITORY, "encryption": {}}})
+    assert none.startswith("repositories.a.encryption.passphrase: it is missing")
+    assert "encryption.kms" in none
+    keys = {"passphrase": "env:X", "kms": "arn"}
+    (both,) = check_shapes({"a": {**REPOSITORY, "encryption": keys}})
+    assert both.startswith("repositories.a.encryption.kms = (hidden)")

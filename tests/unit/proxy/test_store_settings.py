@@ -9,7 +9,7 @@ from core.errors import InputError
 from core.stores.settings import StoreSettings
 from proxy.config import Config, load_config
 from proxy.location import Place
-from proxy.store_settings import place_of, store_settings
+from proxy.store_settings import cloud_settings, place_of, store_settings
 
 HEAD = """\
 version = 1
@@ -101,3 +101,18 @@ def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
     config = load(tmp_path, "s3://bucket", store=f'ca_bundle = "{tmp_path}/none.pem"\n')
     with pytest.raises(InputError, match=r"stores.s.ca_bundle names .*none.pem"):
         settings_of(config)
+
+
+@pytest.mark.parametrize(
+    ("url", "store", "profile"),
+    [
+        ("s3://bucket/x", 'profile = "copies"', "copies"),
+        ("s3://bucket/x", 'profile = "copies"\nendpoint = "https://minio.example"', ""),
+        ("file:///srv", None, ""),
+    ],
+)
+def test_amazon_is_asked_for_keys_as_its_own_store_is(
+    tmp_path: Path, url: str, store: str | None, profile: str
+) -> None:
+    config = load(tmp_path, url, store=store)
+    assert cloud_settings(config, config.repository("vault")).profile == profile

@@ -40,3 +40,12 @@ def test_no_value_is_bent_into_its_type() -> None:
     job = {"source": "a", "target": "b", "schedule": "immediate", "fallback": 1}
     with pytest.raises(ValidationError):
         JobTable.model_validate(job)
+
+
+def test_a_repository_is_opened_by_a_passphrase_or_a_kms_key() -> None:
+    arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
+    table = RepositoryTable.model_validate({**REPOSITORY, "encryption": {"kms": arn}})
+    assert table.encryption is not None
+    assert (table.encryption.kms, table.encryption.passphrase) == (arn, None)
+    with pytest.raises(ValidationError, match="not the ARN"):
+        RepositoryTable.model_validate({**REPOSITORY, "encryption": {"kms": arn + "?"}})

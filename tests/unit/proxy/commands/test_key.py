@@ -23,7 +23,7 @@ def test_keys_are_listed_without_a_secret(vault: Place) -> None:
     vault.passphrase.unlink()
     assert vault.json("key", "list", "vault") == {
         "repository": "vault",
-        "keys": [{"name": "main", "kind": "passphrase", "is_usable": True}],
+        "keys": [{"name": "main", "kind": "passphrase", "is_usable": True, "cloud_key": None}],
     }
     assert "passphrase" in vault.done("key", "list", "vault").out
 
