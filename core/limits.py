@@ -122,6 +122,12 @@ BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 STEP_TEXT_LENGTH_MAX = 1000
 STEP_REASONS_MAX = 20
 STEP_COUNT_MAX = 1_000_000
+# What is left of a function's time when its deadline comes: to close the pack under way, up to
+# 128 MiB that wait or are being sent (at 4 MB/s half a minute), and to write its part, when each
+# request is tried a few times. Of a time that is short it is half.
+FUNCTION_MARGIN_SECONDS = 90
+# Lambda gives a whole processor for so many MB of memory; os.cpu_count shows others' as well.
+LAMBDA_MEMORY_FOR_CORE_MB = 1769
 # A function asks so often whether its session is to stop: each look is two listings.
 STEP_STOP_CHECK_SECONDS = 5
 

@@ -1,4 +1,4 @@
-"""`core` and `proxy` are generic names: no other installed distribution may claim them."""
+"""Our packages have generic names: no other installed distribution may claim them."""
 
 import re
 from importlib.metadata import packages_distributions
