@@ -23,7 +23,7 @@ class Terms:
     local: Runner
     watch: Watch
     fallback: bool
-    tell_place: Callable[[Place], None]
+    tell_place: Callable[[Place], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

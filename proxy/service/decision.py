@@ -1,7 +1,8 @@
 """What a job does now: begin a session, go on with one, or wait. Pure, as ``proxy.due`` is.
 
-A member of a pool joins what another member has claimed only when it has itself seen nothing
-written for it for ``POOL_JOIN_AFTER_SECONDS``, by its own clock, or when whoever ran it left it.
+A job is *shared* when others begin sessions of it too: members of a pool, or an event beside its
+appliance. What another has claimed is joined only when this process has itself seen nothing written
+for it for ``POOL_JOIN_AFTER_SECONDS``, by its own clock, or when whoever ran it left it.
 Limits of bandwidth make that longer by what they make of a pack: nothing is written before it ends.
 """
 
@@ -115,11 +116,11 @@ def _go_on(seen: SeenSession, join_after: float | None) -> Decision:
     if seen.is_own or join_after is None:
         why = "its session was interrupted"
     elif seen.session.was_left:
-        why = "another member has left its session"
+        why = "whoever ran its session has left it"
     elif seen.idle_seconds >= join_after:
         why = f"nothing was written for its session for {seen.idle_seconds:.0f} s"
     else:
-        return Decision(step=Step.WAIT, why="another member works on it", claim=claim)
+        return Decision(step=Step.WAIT, why="somebody else works on it", claim=claim)
     return Decision(step=Step.RESUME, why=why, claim=claim)
 
 

@@ -8,16 +8,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core import limits
-from core.engine.run import SessionOutcome, begin_session, next_point, run_session
+from core.engine.run import SessionOutcome, begin_session, next_point
 from core.engine.runner import Runner
 from core.engine.session import Clock, CopySession
 from core.engine.standing import NEVER, last_begun, last_claimed, open_sessions
+from core.errors import ColdhaulError
 from core.ids import PointId, SessionId
 from core.model import JobDefinition
 from core.sources.repository import Repository
+from proxy.appliance_opening import open_appliance
+from proxy.appliance_run import Watch, find_running
 from proxy.definition import load_equal_definition
 from proxy.invocation import Invocation
 from proxy.opened_job import OpenedJob, open_job
+from proxy.placed_run import Terms as RunTerms
+from proxy.placed_run import run_placed
+from proxy.placing import place_job
 from proxy.service.decision import Decision, SeenSession, Step, Terms, decide, pack_seconds
 from proxy.service.observer import Observer
 from proxy.service.run_progress import RunProgress
@@ -37,25 +43,32 @@ class Look:
 class Run:
     """How a run ended. Without an outcome there was nothing to do here, and ``why`` says so.
 
-    One that is not counted did not come to look whether there was.
+    One that is not counted did not come to look whether there was, or goes on without being
+    watched. ``runner`` and ``reason`` say who ran the session and why.
     """
 
     began: datetime
     outcome: SessionOutcome | None
     why: str = ""
     is_counted: bool = True
+    runner: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """How a run works: who watches, when it ends early, how many workers it has.
 
-    ``skipped`` is a point that must not be begun again: it failed, and a human has to act.
+    ``stop`` ends a run here. One in an appliance is watched until ``leave``, and ended where it is
+    when ``end`` says why. ``skipped`` is a point that must not be begun again: it failed, and a
+    human has to act.
     """
 
     progress: RunProgress
     stop: Callable[[], bool]
     workers: int
+    leave: Callable[[], bool] = lambda: False
+    end: Callable[[], str] = lambda: ""
     skipped: PointId | None = None
 
 
@@ -63,14 +76,14 @@ class JobRunner:
     """Looks at one job and runs it."""
 
     def __init__(
-        self, invocation: Invocation, name: str, terms: Terms, clock: Clock, *, is_pool: bool
+        self, invocation: Invocation, name: str, terms: Terms, clock: Clock, *, is_shared: bool
     ) -> None:
         """Open nothing yet."""
         self.name = name
         self.terms = terms
         self._invocation = invocation
         self._clock = clock
-        self._is_pool = is_pool
+        self._is_shared = is_shared
         self._observer = Observer()
         self.own: set[SessionId] = set()
         self._opened: OpenedJob | None = None
@@ -90,7 +103,7 @@ class JobRunner:
             return Look(decision=waits, last=last, is_enabled=False)
         seen = self._see(target, definition)
         now = self._clock()
-        after = self._join_after(target) if self._is_pool else None
+        after = self._join_after(target) if self._is_shared else None
         decision = decide(self.terms, seen, last, now, join_after=after)
         return Look(decision=decision, last=last, is_enabled=True)
 
@@ -124,11 +137,27 @@ class JobRunner:
         return [
             SeenSession(
                 session=each,
-                is_own=each.claim.session_id in self.own,
+                is_own=self._is_own(each.claim.session_id),
                 idle_seconds=self._observer.idle_seconds(each.claim.session_id, each.trace),
             )
             for each in sessions
         ]
+
+    def _is_own(self, session_id: SessionId) -> bool:
+        """Say whether this process has run a session, or a proxy of its name has it run."""
+        if session_id in self.own:
+            return True
+        config = self._invocation.config
+        table = config.repository(config.job(self.name).target)
+        is_pool = config.proxy is not None and config.proxy.pool is not None
+        # All members of a pool see the same execution: whoever watches it is not known.
+        if table.appliance is None or is_pool:
+            return False
+        try:
+            return find_running(session_id, open_appliance(config, table)) is not None
+        except ColdhaulError:
+            # Nothing depends on it yet: the run that follows asks again, and tells what is wrong.
+            return False
 
     def run(self, decision: Decision, order: Order, tell: Callable[[SessionId], None]) -> Run:
         """Do what was decided; ``tell`` learns which session it is before it is run."""
@@ -136,23 +165,46 @@ class JobRunner:
         job = self._open()
         if order.stop():
             return Run(began=began, outcome=None, why="its time is over", is_counted=False)
-        if self._is_pool and decision.step is Step.RESUME:
+        if self._is_shared and decision.step is Step.RESUME:
             # It may have waited for other runs, and the session's owner have come back meanwhile.
             again = self.look(NEVER).decision
             if (again.step, again.claim) != (decision.step, decision.claim):
                 return Run(began=began, outcome=None, why=again.why, is_counted=False)
+        # Before anything is claimed: an appliance that should run it and cannot is found out here.
+        placed = place_job(self._invocation, self.name)
         session = self._session(job, decision, order)
         if isinstance(session, str):
             return Run(began=began, outcome=None, why=session)
         self.own.add(session.id)
         tell(session.id)
-        runner = Runner(
-            progress=order.progress, stop=order.stop, workers=order.workers, clock=self._clock
-        )
         try:
-            return Run(began=began, outcome=run_session(session, runner))
+            ran = run_placed(session, placed, self._terms(session, order))
         finally:
             order.progress.finish()
+        return Run(
+            began=began,
+            outcome=ran.outcome,
+            why="" if ran.outcome else "the appliance works on",
+            is_counted=ran.outcome is not None,
+            runner=ran.runner,
+            reason=ran.reason,
+        )
+
+    def _terms(self, session: CopySession, order: Order) -> RunTerms:
+        invocation = self._invocation
+        return RunTerms(
+            local=Runner(
+                progress=order.progress, stop=order.stop, workers=order.workers, clock=self._clock
+            ),
+            watch=Watch(
+                progress=order.progress,
+                leave=order.leave,
+                end=order.end,
+                go_on=invocation.command_line("session", "resume", session.id),
+                again=invocation.command_line("session", "watch", session.id),
+            ),
+            fallback=invocation.config.job(self.name).fallback,
+        )
 
     def _session(self, job: OpenedJob, decision: Decision, order: Order) -> CopySession | str:
         """Return the session to run, or why there is none."""
@@ -171,6 +223,6 @@ class JobRunner:
         begun = begin_session(target, source, definition, self._clock)
         if begun is None:
             return "nothing to copy"
-        if self._is_pool and not begun.is_own:
-            return "another member was first"
+        if self._is_shared and not begun.is_own:
+            return "somebody else was first"
         return begun.session

@@ -41,7 +41,7 @@ class JobState:
     runner: JobRunner
     receivers: tuple[str, ...]
     look_seconds: int
-    is_pool: bool
+    is_shared: bool
     doing: Doing = Doing.IDLE
     future: "Future[Any] | None" = None
     decision: Decision | None = None
@@ -107,7 +107,7 @@ class JobState:
             self.decision, self.doing = look.decision, Doing.WAITING
             return
         self._take_success()
-        self._rest(steady, now, looks_often=self.is_pool or not look.is_enabled)
+        self._rest(steady, now, looks_often=self.is_shared or not look.is_enabled)
 
     def take_run(self, run: Run, steady: float, now: datetime) -> None:
         """Take how a run ended."""
@@ -122,7 +122,7 @@ class JobState:
         is_over = outcome is not None and outcome.status is not SessionStatus.STOPPED
         if is_over:
             self.skipped, self.session_faults = None, []
-        self._rest(steady, now, looks_often=outcome is not None or self.is_pool)
+        self._rest(steady, now, looks_often=outcome is not None or self.is_shared)
         if is_over and self.runner.terms.is_immediate:
             # The next point may be there already.
             self.look_at = steady

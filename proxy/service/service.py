@@ -84,12 +84,14 @@ class Service:
     def _new_state(self, name: str, job: JobTable) -> JobState:
         proxy = self._proxy
         terms = Terms(schedule=job.schedule, windows=job.window, zone=proxy.time_zone)
-        is_pool = proxy.pool is not None
+        # Beside an appliance an event may begin sessions, as another member of a pool does.
+        has_appliance = self._invocation.config.repository(job.target).appliance is not None
+        is_shared = proxy.pool is not None or has_appliance
         state = JobState(
-            runner=JobRunner(self._invocation, name, terms, self._clock, is_pool=is_pool),
+            runner=JobRunner(self._invocation, name, terms, self._clock, is_shared=is_shared),
             receivers=job.notify,
             look_seconds=proxy.look_every,
-            is_pool=is_pool,
+            is_shared=is_shared,
         )
         self._metrics.watch_job(name, lambda: state.lag_seconds(self._clock()))
         return state
@@ -167,16 +169,26 @@ class Service:
     def _start_run(self, state: JobState) -> None:
         assert state.decision is not None
         progress = RunProgress(state.name, self._log, self._metrics)
-        stop = RunStop(state.runner.terms, self._clock, partial(self._is_over, state.name))
+        name = state.name
+        stop = RunStop(
+            state.runner.terms, self._clock, self._is_ending, partial(self._is_removed, name)
+        )
         workers = max(1, (os.cpu_count() or 1) // self._proxy.parallel)
-        order = Order(progress=progress, stop=stop, workers=workers, skipped=state.skipped)
+        order = Order(
+            progress=progress,
+            stop=stop,
+            leave=stop.leaves,
+            end=stop.why,
+            workers=workers,
+            skipped=state.skipped,
+        )
         state.doing = Doing.RUNNING
         self._metrics.running.labels(state.name).set(1)
         tell = partial(self._tell_session, state.name, state.decision.why)
         state.future = self._runs.submit(state.runner.run, state.decision, order, tell)
 
-    def _is_over(self, name: str) -> bool:
-        return self._is_ending() or self._states[name].is_removed
+    def _is_removed(self, name: str) -> bool:
+        return self._states[name].is_removed
 
     def _tell_session(self, name: str, why: str, session: SessionId) -> None:
         self._states[name].session = session
@@ -204,9 +216,9 @@ class Service:
             return
         state.take_run(result, steady, now)
         if result.outcome is not None:
-            self._tell_end(state, result.outcome)
+            self._tell_end(state, result, result.outcome)
 
-    def _tell_end(self, state: JobState, outcome: SessionOutcome) -> None:
+    def _tell_end(self, state: JobState, run: Run, outcome: SessionOutcome) -> None:
         now = self._clock()
         self.run_count += 1
         state.last_outcome = outcome_document(outcome, now)
@@ -219,6 +231,8 @@ class Service:
             job=state.name,
             session=outcome.session_id,
             status=status,
+            runner=run.runner,
+            runner_reason=run.reason,
             reasons=list(notice.reasons) or None,
             damaged_item_count=notice.damaged_item_count,
             blob_count=moved.blob_count,

@@ -4,63 +4,22 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from core.engine.jobs import load_definition
-from core.ids import JobId
-from core.sources.repository import open_repository
-from core.stores.opening import open_store
-from tests.cli.clouds import move_to
-from tests.cli.place import Place
+from tests.cli.appliance_site import Site
 from tests.emulators.services import S3Service
-from tests.support.appliances import WAITS_FOREVER, Functions, Stack, deploy, fails, waits
+from tests.support.appliances import WAITS_FOREVER, fails, waits
 
 pytestmark = pytest.mark.xdist_group("appliances")
 PATIENCE = 60
 
 
-class Site(Place):
-    """A place with a job between two repositories in LocalStack, and one new point for it."""
-
-    service: S3Service
-    url: str
-
-    def appoint(self, machine: Mapping[str, object], **outputs: str) -> Stack:
-        """Deploy a stack for the job and declare it as the appliance of the vault."""
-        served = {"SourceUrl": f"{self.url}/primary", "TargetUrl": f"{self.url}/vault"}
-        stack = deploy(self.service, machine, {**served, **outputs})
-        self.edit(
-            f'url = "{self.url}/vault"\n',
-            f'url = "{self.url}/vault"\nappliance = {{ kind = "aws", stack = "{stack.name}", '
-            f'region = "{stack.region}", store = "cloud" }}\n',
-        )
-        return stack
-
-    def functions(self) -> Functions:
-        """Return what does the work of the appliance."""
-        target, source = (
-            open_repository(open_store(f"{self.url}/{name}", self.service.settings), None)
-            for name in ("vault", "primary")
-        )
-        return Functions(target, source, load_definition(target, JobId("nightly")))
-
-
 @pytest.fixture
-def site(place: Place, localstack: S3Service) -> Site:
+def site(tmp_path: Path, localstack: S3Service) -> Site:
     """A job that is ready to run, without an appliance."""
-    place.__class__ = Site
-    assert isinstance(place, Site)
-    place.service = localstack
-    place.drop_encryption()
-    place.url = move_to(place, localstack, "primary", "vault")
-    place.done("repository", "create", "primary")
-    place.done("repository", "create", "vault")
-    place.done("job", "create", "nightly")
-    (place.tree / "a").write_bytes(b"content")
-    place.done("backup", str(place.tree), "--to", "primary")
-    return place
+    return Site(tmp_path, localstack)
 
 
 def until(process: "subprocess.Popen[str]", seen: str) -> str:

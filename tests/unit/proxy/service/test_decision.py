@@ -76,10 +76,10 @@ def test_the_newest_of_several_is_gone_on_with() -> None:
 @pytest.mark.parametrize(
     ("session", "step", "why"),
     [
-        (seen(), Step.WAIT, "another member works on it"),
-        (seen(idle=limits.POOL_JOIN_AFTER_SECONDS - 1), Step.WAIT, "another member works on it"),
+        (seen(), Step.WAIT, "somebody else works on it"),
+        (seen(idle=limits.POOL_JOIN_AFTER_SECONDS - 1), Step.WAIT, "somebody else works on it"),
         (seen(idle=limits.POOL_JOIN_AFTER_SECONDS), Step.RESUME, "nothing was written"),
-        (seen(was_left=True), Step.RESUME, "has left its session"),
+        (seen(was_left=True), Step.RESUME, "has left it"),
         (seen(is_own=True), Step.RESUME, "was interrupted"),
     ],
 )

@@ -27,10 +27,10 @@ from tests.emulators.services import S3Service
 BEGIN = Decision(step=Step.BEGIN, why="it is due")
 
 
-def runner_of(place: Place, *, is_pool: bool = False) -> JobRunner:
+def runner_of(place: Place, *, is_shared: bool = False) -> JobRunner:
     terms = Terms(schedule=parse_schedule("immediate"), windows=[], zone=UTC)
     invocation = Invocation(config_path=place.config, is_json=False)
-    return JobRunner(invocation, "nightly", terms, system_clock, is_pool=is_pool)
+    return JobRunner(invocation, "nightly", terms, system_clock, is_shared=is_shared)
 
 
 def order(**changed: object) -> Order:
@@ -115,13 +115,13 @@ def test_a_point_that_failed_is_not_begun_again(ready: Place) -> None:
 def test_a_member_of_a_pool_leaves_a_claim_to_its_owner_until_it_has_seen_it_idle(
     ready: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claimer, member = runner_of(ready), runner_of(ready, is_pool=True)
+    claimer, member = runner_of(ready), runner_of(ready, is_shared=True)
     claimer.run(BEGIN, order(stop=_stop_later()), lambda _: None)
     # As if whoever claimed it were killed: nobody says that it was left.
     for attempt in (ready.root / "vault" / "sessions").rglob("attempts/*"):
         attempt.unlink()
     run = member.run(BEGIN, order(), lambda _: None)
-    assert (run.outcome, run.why) == (None, "another member was first")
+    assert (run.outcome, run.why) == (None, "somebody else was first")
     assert member.look(NEVER).decision.step is Step.WAIT
     monkeypatch.setattr(limits, "POOL_JOIN_AFTER_SECONDS", 0)
     look = member.look(NEVER)
@@ -137,7 +137,7 @@ def test_a_member_of_a_pool_waits_for_packs_that_the_configuration_makes_slow(
     url = move_to(place, localstack, "vault")
     place.config.write_text(place.config.read_text() + 'write_bandwidth = "1 MB/s"\n')
     make_ready(place)
-    claimer, member = runner_of(place), runner_of(place, is_pool=True)
+    claimer, member = runner_of(place), runner_of(place, is_shared=True)
     claimer.run(BEGIN, order(stop=_stop_later()), lambda _: None)
     store = open_store(f"{url}/vault", localstack.settings)
     store.delete([head.name for head in store.list("sessions/") if "/attempts/" in head.name])
@@ -148,7 +148,7 @@ def test_a_member_of_a_pool_waits_for_packs_that_the_configuration_makes_slow(
 
 
 def test_a_member_of_a_pool_looks_again_before_it_joins(ready: Place) -> None:
-    claimer, member = runner_of(ready), runner_of(ready, is_pool=True)
+    claimer, member = runner_of(ready), runner_of(ready, is_shared=True)
     claimer.run(BEGIN, order(stop=_stop_later()), lambda _: None)
     look = member.look(NEVER)
     assert look.decision.step is Step.RESUME

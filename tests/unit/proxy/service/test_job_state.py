@@ -34,12 +34,12 @@ BEGIN = Decision(step=Step.BEGIN, why="it is due")
 WAIT = Decision(step=Step.WAIT, why="nothing is due")
 
 
-def job(schedule: str = "daily 10:00", *windows: str, is_pool: bool = False) -> JobState:
+def job(schedule: str = "daily 10:00", *windows: str, is_shared: bool = False) -> JobState:
     spans = [parse_window(window) for window in windows]
     terms = Terms(schedule=parse_schedule(schedule), windows=spans, zone=UTC)
     invocation = Invocation(config_path=Path("none.toml"), is_json=False)
-    runner = JobRunner(invocation, "nightly", terms, lambda: NOW, is_pool=is_pool)
-    return JobState(runner=runner, receivers=(), look_seconds=60, is_pool=is_pool)
+    runner = JobRunner(invocation, "nightly", terms, lambda: NOW, is_shared=is_shared)
+    return JobState(runner=runner, receivers=(), look_seconds=60, is_shared=is_shared)
 
 
 def look(decision: Decision, last: datetime = NOW - HOUR, *, is_enabled: bool = True) -> Look:
@@ -77,7 +77,7 @@ def test_a_job_that_is_not_due_sleeps_until_it_is() -> None:
     assert state.next_run(NOW) == NOW + 22 * HOUR
 
 
-@pytest.mark.parametrize("state", [job("immediate"), job(is_pool=True)])
+@pytest.mark.parametrize("state", [job("immediate"), job(is_shared=True)])
 def test_one_that_cannot_know_looks_again_soon(state: JobState) -> None:
     state.take_look(look(WAIT), 100.0, NOW)
     assert state.look_at == 160
