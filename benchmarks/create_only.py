@@ -5,7 +5,7 @@ create`` refuses it. One job on one machine gives no name twice, so that a look 
 is enough here; between two machines it would not be.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from core.errors import ConflictError, NotFoundError
 from core.stores.store import Keeping, ObjectHead, Store, UnfinishedUpload, Upload
@@ -27,6 +27,10 @@ class CreateOnlyStore:
     def vendor(self) -> str:
         """The store's vendor."""
         return self._store.vendor
+
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Let the store do so."""
+        self._store.obey(stop)
 
     def head(self, name: str) -> ObjectHead:
         """Describe an object."""

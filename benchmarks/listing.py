@@ -8,7 +8,7 @@ which nothing of it is known. ``python -m benchmarks.listing FOLDER COUNT`` prin
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +63,9 @@ class MadeUpBucket:
     def __init__(self, count: int) -> None:
         """Make nothing up yet."""
         self._count = count
+
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Never sleep anyway."""
 
     def list_page(self, prefix: str = "", *, token: str = "", is_deep: bool = True) -> ListPage:
         """Return a page; a token is the number of the next object."""

@@ -194,6 +194,8 @@ STORE_CONCURRENCY_MAX = 64
 AZURE_PAGE_MAX = 5000
 AZURE_DELETES_MAX = 256
 AZURE_HEADS_MAX = 16
+# Whoever sleeps for a store looks so often whether the work is to end.
+STOP_CHECK_SECONDS = 0.2
 # A limit of bandwidth lets so much pass at once before it spreads: one second of it.
 BANDWIDTH_BURST_SECONDS = 1
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from core.errors import NotReadyError
+from core.errors import NotReadyError, StoreError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPING = b"\nStopping; what is finished is kept. Once more kills at once.\n"
@@ -54,7 +54,8 @@ def stoppable(go_on: str) -> Iterator[Stop]:
     """Turn the first SIGINT or SIGTERM into a request; the second acts as ever.
 
     ``go_on`` is the command that goes on with the work. Work that says ``NotReadyError`` because
-    of the request becomes an ``InterruptedRunError``.
+    of the request becomes an ``InterruptedRunError``. So does a ``StoreError`` after it: there are
+    fewer tries then.
     """
     stop = Stop()
 
@@ -68,7 +69,7 @@ def stoppable(go_on: str) -> Iterator[Stop]:
     before = {each: signal.signal(each, ask) for each in _SIGNALS}
     try:
         yield stop
-    except NotReadyError as error:
+    except (NotReadyError, StoreError) as error:
         if stop.signal is None:
             raise
         hint = f"To go on: {go_on}"

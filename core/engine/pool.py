@@ -19,6 +19,7 @@ from functools import partial
 from itertools import count
 from multiprocessing.util import Finalize
 
+from core.engine.obeying import obey, places_of
 from core.engine.repack import Call, RepackOutcome, run_repack
 from core.engine.runner import Runner
 from core.engine.session import CopySession
@@ -198,6 +199,7 @@ def _begin_worker(session: CopySession, shared: _Shared, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _Worker.session = session
     _Worker.shared = shared
+    obey(shared.is_stopping, *places_of(session))
     ended = threading.Event()
     watch = threading.Thread(target=_watch_parent, args=(parent, ended), daemon=True)
     watch.start()

@@ -10,6 +10,7 @@ from core import ids
 from core.engine.attempt_log import Log
 from core.engine.batches import describe_plan
 from core.engine.delta import read_source_record
+from core.engine.obeying import obeying, places_of
 from core.engine.plan import run_plan
 from core.engine.points import list_points
 from core.engine.pool import StalledError, repack_all
@@ -240,8 +241,9 @@ def _begin(
 
 def run_session(session: CopySession, runner: Runner) -> SessionOutcome:
     """Run a claimed session from where it stands to its end, or until it is stopped."""
-    refuse_stopped(session)
-    return _Run(session, runner).run()
+    with obeying(runner.stop, *places_of(session)):
+        refuse_stopped(session)
+        return _Run(session, runner).run()
 
 
 class _Run:

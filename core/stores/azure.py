@@ -64,7 +64,7 @@ class AzureStore(AzurePlace):
                 raise self._judge_read(error, name) from None
 
         data = self._pacer.run(attempt)
-        self._reading.take(len(data))
+        self._reading.take(len(data), self._pacer.sleep)
         return data
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
@@ -77,7 +77,7 @@ class AzureStore(AzurePlace):
             read=lambda: self._pacer.run(lambda: self._read_range(name, offset, length)),
             find_size=lambda: self.head(name).size,
         )
-        self._reading.take(len(data))
+        self._reading.take(len(data), self._pacer.sleep)
         return data
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:

@@ -95,7 +95,7 @@ class AzureBucket(AzurePlace):
         pin, is_tagged = etag.removesuffix(_TAGGED), etag.endswith(_TAGGED)
         fetch = self._fetch if is_plain(self._name(key)) else self._fetch_odd
         part = self._pacer.run(lambda: fetch(key, pin, offset, length))
-        self._reading.take(len(part.content))
+        self._reading.take(len(part.content), self._pacer.sleep)
         if len(part.content) != length:
             raise StoreError(
                 f"{self._location} gave {len(part.content)} of {length} bytes", items=(key,)

@@ -1,6 +1,6 @@
 """What a store and a bucket in Azure have in common: where they are, and how they ask."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from core.stores.address import AZURE_BLOB, parse_plain_address
 from core.stores.azure_client import AzureClient
@@ -49,6 +49,10 @@ class AzurePlace:
     def pacer(self) -> Pacer:
         """What runs the requests; it counts retries and knows the concurrency."""
         return self._pacer
+
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Sleep no more once ``stop`` says so."""
+        self._pacer.stop = stop
 
     def _page(self, request: Request, parameters: Mapping[str, str]) -> Page:
         """Return one page of a listing by one request."""

@@ -8,7 +8,7 @@ Keys are their owner's business (I5): an error has them in its ``items``, and it
 ``...`` in their place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,6 +76,9 @@ class Bucket(Protocol):
     @property
     def identity(self) -> str:
         """A text that is the same for ever for this bucket and prefix, and no other."""
+
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Sleep no more once ``stop`` says so, neither for bandwidth nor before another try."""
 
     def list_page(self, prefix: str = "", *, token: str = "", is_deep: bool = True) -> ListPage:
         """Return one page of the objects whose keys start with ``prefix``.

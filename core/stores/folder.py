@@ -12,7 +12,7 @@ The listing shows regular files whose names are names of objects. What else a fo
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -69,6 +69,10 @@ class FolderStore:
     def vendor(self) -> str:
         """Always ``filesystem``."""
         return "filesystem"
+
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Do nothing: nobody sleeps for a folder."""
+        del stop
 
     def head(self, name: str) -> ObjectHead:
         """Describe an object, or raise ``NotFoundError``."""

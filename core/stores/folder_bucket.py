@@ -8,7 +8,7 @@ properties: what is put back here loses them.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -68,6 +68,10 @@ class FolderBucket:
     def identity(self) -> str:
         """The root: it is all that a folder is known by."""
         return self.url
+
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Do nothing: nobody sleeps for a folder."""
+        del stop
 
     def list_page(self, prefix: str = "", *, token: str = "", is_deep: bool = True) -> ListPage:
         """Return one page; ``token`` is the last key or common prefix of the page before.

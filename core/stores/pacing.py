@@ -19,9 +19,11 @@ from typing import TypeVar
 from core.errors import ConflictError, StoreError
 from core.limits import (
     BANDWIDTH_BURST_SECONDS,
+    STOP_CHECK_SECONDS,
     STORE_CONCURRENCY_MAX,
     STORE_DELAY_SECONDS_MAX,
     STORE_DELAY_SECONDS_MIN,
+    STORE_FIRST_TRIES_MAX,
     STORE_TRIES_MAX,
     STORE_TRYING_SECONDS_MAX,
 )
@@ -57,6 +59,11 @@ class TransientError(StoreError):
         super().__init__(message, hint=hint, problems=problems, items=items)
         self.reaction = reaction
         self.tries_max = tries_max
+
+
+def never() -> bool:
+    """Say that nobody asks to end."""
+    return False
 
 
 def draw_delay(tries: int, chance: float) -> float:
@@ -137,6 +144,7 @@ class Pacer:
     """Runs the requests of one store, of all its threads. Belongs to one process.
 
     ``refresh`` fetches the credentials anew. ``retry_count`` and ``throttle_count`` only grow.
+    Once ``stop`` says that the work is to end, nobody sleeps any more and few tries are left.
     """
 
     def __init__(
@@ -155,6 +163,7 @@ class Pacer:
         self._sleep = sleep
         self._chance = chance
         self._counting = threading.Lock()
+        self.stop: Callable[[], bool] = never
         self.retry_count = 0
         self.throttle_count = 0
 
@@ -183,6 +192,14 @@ class Pacer:
                 tries += 1
                 self._answer(error, tries, begun, started)
             started = self._clock()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep so long, or until ``stop`` says so."""
+        while seconds > 0 and not self.stop():
+            # Without anybody who could say so there is no need to look.
+            step = seconds if self.stop is never else min(seconds, STOP_CHECK_SECONDS)
+            self._sleep(step)
+            seconds -= step
 
     def create(
         self, attempt: Callable[[], Result], find_own: Callable[[], Result | None]
@@ -223,7 +240,8 @@ class Pacer:
             delay = 0.0
         else:
             delay = draw_delay(tries, self._chance())
-        if is_given_up(tries, now - begun + delay, failure.tries_max):
+        most = min(failure.tries_max, STORE_FIRST_TRIES_MAX) if self.stop() else failure.tries_max
+        if is_given_up(tries, now - begun + delay, most):
             raise StoreError(
                 f"{failure.message} (tried {tries} times in {now - begun:.0f} s)",
                 hint=failure.hint,
@@ -231,28 +249,21 @@ class Pacer:
             ) from failure
         with self._counting:
             self.retry_count += 1
-        self._sleep(delay)
+        self.sleep(delay)
 
 
 class Bandwidth:
     """Spreads bytes over time: a bucket of tokens that may go into debt. Rate 0 has no limit."""
 
-    def __init__(
-        self,
-        rate: int,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, rate: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Let ``rate`` bytes a second pass, beginning with a full bucket."""
         self._rate = rate
         self._clock = clock
-        self._sleep = sleep
         self._changing = threading.Lock()
         self._paid_until = clock() - BANDWIDTH_BURST_SECONDS
 
-    def take(self, size: int) -> None:
-        """Count so many bytes and wait until they are paid for."""
+    def take(self, size: int, sleep: Callable[[float], None]) -> None:
+        """Count so many bytes and ``sleep`` until they are paid for."""
         if not self._rate:
             return
         with self._changing:
@@ -262,7 +273,7 @@ class Bandwidth:
             self._paid_until = start + size / self._rate
             wait = self._paid_until - now
         if wait > 0:
-            self._sleep(wait)
+            sleep(wait)
 
 
 @cache

@@ -242,15 +242,17 @@ class PartUpload(ABC, Generic[Target]):
 
     def _send_part(self, number: int, part: Part) -> None:
         try:
-            self._target.bandwidth.take(part.size)
-            self._send(number, part)
+            self._target.bandwidth.take(part.size, self._target.pacer.sleep)
+            # It may have been given up meanwhile.
+            if self._is_open:
+                self._send(number, part)
         finally:
             part.clear()
             self._spare.append(part)
 
     def _complete(self) -> ObjectHead:
         if not self._futures and is_kept_in_memory(self._part_size):
-            self._target.bandwidth.take(self._waiting.size)
+            self._target.bandwidth.take(self._waiting.size, self._target.pacer.sleep)
             return self._put(self._waiting.memory)
         if self._waiting.size:
             self._send_waiting()

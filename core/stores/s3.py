@@ -4,7 +4,7 @@ Small objects are read, written and listed by obstore, whose calls let go of the
 all else is boto3's. Every request is run by one ``Pacer``. Names are keys below the prefix.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -85,6 +85,10 @@ class S3Store:
         """What runs the requests; it counts retries and knows the concurrency."""
         return self._pacer
 
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Sleep no more once ``stop`` says so."""
+        self._pacer.stop = stop
+
     # --- Reading -----------------------------------------------------------------------------
 
     def head(self, name: str) -> ObjectHead:
@@ -104,7 +108,7 @@ class S3Store:
                 raise self._judge_read(error, name) from error
 
         data = self._pacer.run(attempt)
-        self._reading.take(len(data))
+        self._reading.take(len(data), self._pacer.sleep)
         return data
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
@@ -117,7 +121,7 @@ class S3Store:
             read=lambda: self._pacer.run(lambda: self._read_range(name, offset, length)),
             find_size=lambda: self.head(name).size,
         )
-        self._reading.take(len(data))
+        self._reading.take(len(data), self._pacer.sleep)
         return data
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
@@ -141,7 +145,7 @@ class S3Store:
         path = self._root + name
         request = self._client.request("create", name, "s3:PutObject")
         attributes = self._class_attributes(self._settings.metadata_class)
-        self._writing.take(len(data))
+        self._writing.take(len(data), self._pacer.sleep)
 
         def attempt() -> ObjectHead:
             connection = self._client.connection

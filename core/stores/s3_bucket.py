@@ -4,7 +4,7 @@ Reading goes through requests of our own (see ``s3_request``), writing through b
 processor time is nothing beside the bytes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -70,6 +70,10 @@ class S3Bucket:
         host = urlsplit(self._settings.endpoint).netloc.rpartition("@")[2]
         return f"{self.url} at {host}"
 
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Sleep no more once ``stop`` says so."""
+        self._pacer.stop = stop
+
     def list_page(self, prefix: str = "", *, token: str = "", is_deep: bool = True) -> ListPage:
         """Return one page; ``token`` is the last key or common prefix of the page before.
 
@@ -98,7 +102,7 @@ class S3Bucket:
             reply = self._pacer.run(lambda: self._get(key, etag, offset, length, request))
         except ConflictError:
             raise _changed(request) from None
-        self._reading.take(len(reply.body))
+        self._reading.take(len(reply.body), self._pacer.sleep)
         properties = None if offset else self._properties(key, reply, request)
         return ObjectPart(content=reply.body, properties=properties)
 

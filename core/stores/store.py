@@ -7,7 +7,7 @@ create-only. A write is durable before it returns. Failures arrive as the errors
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -81,6 +81,9 @@ class Store(Protocol):
     @property
     def vendor(self) -> str:
         """One of ``filesystem``, ``amazon-s3``, ``azure-blob``, ``s3-compatible``."""
+
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Sleep no more once ``stop`` says so, neither for bandwidth nor before another try."""
 
     def head(self, name: str) -> ObjectHead:
         """Describe an object, or raise ``NotFoundError``."""

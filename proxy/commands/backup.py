@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from core.engine.backup import BackupOutcome, backup_folder
+from core.engine.obeying import obeying
 from proxy.documents import Document, point_document, skipped_documents
 from proxy.exits import DONE, WARNINGS
 from proxy.interrupt import stoppable
@@ -46,7 +47,11 @@ def backup(invocation: Invocation, folder: FolderArgument, name: ToRepository) -
     repository = open_named(invocation, name)
     refuse_overlap(invocation, folder, "back up")
     go_on = invocation.command_line("backup", str(folder), "--to", name)
-    with stoppable(go_on) as stop, shown_progress(invocation.output) as progress:
+    with (
+        stoppable(go_on) as stop,
+        obeying(stop, repository.store),
+        shown_progress(invocation.output) as progress,
+    ):
         outcome = backup_folder(repository, folder, progress, stop)
     invocation.output.show(_document(name, outcome), *_lines(outcome))
     for item in outcome.skipped[:_SKIPPED_SHOWN_MAX]:

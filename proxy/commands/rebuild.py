@@ -2,6 +2,7 @@
 
 import typer
 
+from core.engine.obeying import obeying
 from core.engine.rebuild import RebuildOutcome, rebuild_repository
 from proxy.commands.arguments import RepositoryName
 from proxy.documents import Document
@@ -28,10 +29,13 @@ def rebuild(invocation: Invocation, name: RepositoryName) -> int:
     Example: coldhaul rebuild vault
     """
     go_on = invocation.command_line("rebuild", name)
-    with stoppable(go_on) as stop, shown_progress(invocation.output) as progress:
-        outcome = rebuild_repository(
-            open_store(invocation, name), secret_source(invocation.config, name), progress, stop
-        )
+    store = open_store(invocation, name)
+    with (
+        stoppable(go_on) as stop,
+        obeying(stop, store),
+        shown_progress(invocation.output) as progress,
+    ):
+        outcome = rebuild_repository(store, secret_source(invocation.config, name), progress, stop)
     invocation.output.show(_document(name, outcome), *_lines(outcome))
     for problem in (*outcome.refused, *outcome.problems):
         invocation.output.warn(f"{problem.name}: {problem.reason}")

@@ -6,6 +6,7 @@ from typing import Annotated, TypedDict
 
 import typer
 
+from core.engine.obeying import obeying
 from core.engine.points import find_point
 from core.engine.progress import Progress
 from core.engine.restore import restore_point
@@ -82,7 +83,12 @@ def restore(  # noqa: PLR0913  Each parameter is an argument or option of the co
     go_on = invocation.command_line(
         "restore", name, "--to", place, "--point", record.id, *words, "--overwrite"
     )
-    with stoppable(go_on) as stop, shown_progress(invocation.output) as progress:
+    buckets = [] if isinstance(destination, Path) else [destination]
+    with (
+        stoppable(go_on) as stop,
+        obeying(stop, repository.store, *buckets),
+        shown_progress(invocation.output) as progress,
+    ):
         terms: _Terms = {
             "include": patterns, "overwrite": overwrite, "progress": progress, "stop": stop
         }  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from core.engine.obeying import obeying
 from core.engine.verify import VerifyCounts, VerifyOutcome, verify_repository
 from core.errors import InputError
 from core.ids import format_time
@@ -50,7 +51,11 @@ def verify(invocation: Invocation, name: RepositoryName, read_data: ReadDataOpti
     repository = open_named(invocation, name)
     words = ("--read-data",) if percent == 100 else (f"--read-data={percent}%",)
     go_on = invocation.command_line("verify", name, *(words if percent else ()))
-    with stoppable(go_on) as stop, shown_progress(invocation.output) as progress:
+    with (
+        stoppable(go_on) as stop,
+        obeying(stop, repository.store),
+        shown_progress(invocation.output) as progress,
+    ):
         outcome = verify_repository(repository, read_percent=percent, progress=progress, stop=stop)
     invocation.output.show(_document(name, percent, outcome), *_lines(percent, outcome))
     for stray in outcome.stray:

@@ -7,11 +7,13 @@ another tool does to an object meanwhile.
 import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from core.errors import ColdhaulError, ConflictError, NotFoundError
 from core.stores.bucket import ListedObject, ListPage, Properties, WritableBucket
+from core.stores.opening import open_bucket
 
 SOME = Properties(
     content_type="text/plain; charset=utf-8",
@@ -205,6 +207,21 @@ class BucketConformance:
         put(bucket, "large", content, SOME)
         listed = bucket.describe("large")
         assert bucket.read("large", listed.etag, 0, listed.size).content == content
+
+    def test_nobody_sleeps_who_is_to_end(self, bucket: WritableBucket) -> None:
+        """At a byte a second this takes hours, unless the bucket obeys."""
+        slow = self.slowed(bucket)
+        slow.obey(lambda: True)
+        put(slow, "one", bytes(9_000))
+        part = slow.read("one", slow.describe("one").etag, 0, 9_000)
+        assert part.content == bytes(9_000)
+
+    def slowed(self, bucket: WritableBucket) -> WritableBucket:
+        """Return the same bucket with a limit of a byte a second, where it has limits."""
+        settings = getattr(bucket, "_settings", None)
+        if settings is None:
+            return bucket
+        return open_bucket(bucket.url, replace(settings, read_bandwidth=1, write_bandwidth=1))
 
     def test_pages_continue_elsewhere(self, bucket: WritableBucket) -> None:
         """A token is a text that another process can go on from."""

@@ -468,6 +468,17 @@ class StoreConformance:
         medium.store.delete(["a/b"])
         assert medium.store.keeping("a/b") == Keeping(is_kept=False)
 
+    def test_nobody_sleeps_who_is_to_end(self, medium: Medium) -> None:
+        """At a byte a second this takes hours, unless the store obeys."""
+        slow = replace(medium.settings, read_bandwidth=1, write_bandwidth=1)
+        store = open_store(medium.store.url, slow)
+        store.obey(lambda: True)
+        store.put("put", bytes(9_000))
+        upload = store.upload("uploaded")
+        upload.write(bytes(9_000))
+        upload.complete()
+        assert store.get("put") == store.get_range("uploaded", 0, 9_000) == bytes(9_000)
+
     def test_delete_takes_very_many_names(self, medium: Medium) -> None:
         names = [f"{number % 3}/{number}" for number in range(self.deleted_count)]
         with ThreadPoolExecutor(THREADS) as pool:

@@ -37,6 +37,9 @@ class WrappingBucket:
     def identity(self) -> str:
         return self.inner.identity
 
+    def obey(self, stop: Callable[[], bool]) -> None:
+        self.inner.obey(stop)
+
     def list_page(self, prefix: str = "", *, token: str = "", is_deep: bool = True) -> ListPage:
         return self.inner.list_page(prefix, token=token, is_deep=is_deep)
 
@@ -109,6 +112,9 @@ class MadeUpBucket:
     def make(self, key: str, version: int = 1) -> ListedObject:
         size = len(key.encode(errors="surrogateescape"))
         return ListedObject(key=key, size=size, etag=f'"{version}"', modified=version)
+
+    def obey(self, stop: Callable[[], bool]) -> None:
+        """Nobody sleeps."""
 
     def list_page(self, prefix: str = "", *, token: str = "", is_deep: bool = True) -> ListPage:
         found: list[ListedObject | str] = []

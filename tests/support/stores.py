@@ -50,6 +50,9 @@ class Wrapping:
     def vendor(self) -> str:
         return self.inner.vendor
 
+    def obey(self, stop: Callable[[], bool]) -> None:
+        self.inner.obey(stop)
+
     def head(self, name: str) -> ObjectHead:
         return self.inner.head(name)
 

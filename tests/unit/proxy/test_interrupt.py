@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from proxy.interrupt import stoppable
+from core.errors import ColdhaulError, IntegrityError, NotReadyError, StoreError
+from proxy.interrupt import InterruptedRunError, stoppable
 
 TWICE = """
 import os, signal
@@ -50,3 +51,34 @@ def test_afterwards_signals_mean_what_they_meant() -> None:
     assert signal.getsignal(signal.SIGINT) is before
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+FAILURES = [NotReadyError("it was stopped"), StoreError("the connection broke", hint="look")]
+
+
+def end_by(error: ColdhaulError, *, is_asked: bool) -> None:
+    with stoppable("coldhaul x"):
+        if is_asked:
+            os.kill(os.getpid(), signal.SIGINT)
+        raise error
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_what_follows_a_signal_is_an_interruption(error: ColdhaulError) -> None:
+    """A store that fails while the work is to end is tried less often."""
+    with pytest.raises(InterruptedRunError) as caught:
+        end_by(error, is_asked=True)
+    assert (caught.value.message, caught.value.exit_code) == (error.message, 130)
+    assert caught.value.hint == "To go on: coldhaul x"
+
+
+@pytest.mark.parametrize("error", [*FAILURES, IntegrityError("it is damaged")])
+def test_what_no_signal_preceded_is_what_it_is(error: ColdhaulError) -> None:
+    with pytest.raises(type(error)) as caught:
+        end_by(error, is_asked=False)
+    assert caught.value is error
+
+
+def test_damage_is_told_whatever_was_asked() -> None:
+    with pytest.raises(IntegrityError):
+        end_by(IntegrityError("it is damaged"), is_asked=True)

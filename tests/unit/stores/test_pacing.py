@@ -13,6 +13,7 @@ from core.errors import ColdhaulError, ConflictError, IntegrityError, NotFoundEr
 from core.limits import (
     STORE_CONCURRENCY_MAX,
     STORE_DELAY_SECONDS_MAX,
+    STORE_FIRST_TRIES_MAX,
     STORE_TRIES_MAX,
     STORE_TRYING_SECONDS_MAX,
 )
@@ -265,38 +266,72 @@ def test_error_gives_its_place_back() -> None:
     assert pacer.run(answers("x")) == "x"
 
 
+# --- Ending --------------------------------------------------------------------------------------
+
+
+def test_a_sleep_ends_when_the_work_is_to_end() -> None:
+    clock = Time()
+    pacer = paced(clock)
+    pacer.stop = lambda: clock.now >= 1003
+    pacer.sleep(60)
+    assert clock.now == pytest.approx(1003, abs=0.3)
+    pacer.sleep(60)
+    assert clock.now == pytest.approx(1003, abs=0.3)
+
+
+def test_a_sleep_that_nobody_ends_is_one_sleep_of_that_length() -> None:
+    clock = Time()
+    paced(clock).sleep(60)
+    assert clock.slept == [60]
+    watched = paced(clock)
+    watched.stop = lambda: False
+    watched.sleep(1.1)
+    assert sum(clock.slept) == pytest.approx(61.1)
+
+
+def test_few_tries_are_left_when_the_work_is_to_end() -> None:
+    clock = Time()
+    pacer = paced(clock)
+    pacer.stop = lambda: True
+    with pytest.raises(StoreError, match=f"tried {STORE_FIRST_TRIES_MAX} times") as caught:
+        pacer.run(answers(*[WAIT] * 20))
+    assert type(caught.value) is StoreError
+    assert clock.slept == []
+    assert pacer.run(answers(WAIT, "x")) == "x"
+
+
 # --- Bandwidth -----------------------------------------------------------------------------------
 
 
 def test_no_limit_never_waits() -> None:
     clock = Time()
-    Bandwidth(0, clock=clock.clock, sleep=clock.sleep).take(1 << 60)
+    Bandwidth(0, clock=clock.clock).take(1 << 60, clock.sleep)
     assert clock.slept == []
 
 
 def test_bytes_are_spread_at_the_rate_after_a_burst() -> None:
     clock = Time()
-    bandwidth = Bandwidth(1000, clock=clock.clock, sleep=clock.sleep)
+    bandwidth = Bandwidth(1000, clock=clock.clock)
     for _ in range(50):
-        bandwidth.take(100)
+        bandwidth.take(100, clock.sleep)
     # 5,000 bytes, the first thousand at once.
     assert clock.now == pytest.approx(1004)
 
 
 def test_one_large_object_is_paid_for_before_the_next() -> None:
     clock = Time()
-    bandwidth = Bandwidth(1000, clock=clock.clock, sleep=clock.sleep)
-    bandwidth.take(10_000)
+    bandwidth = Bandwidth(1000, clock=clock.clock)
+    bandwidth.take(10_000, clock.sleep)
     assert clock.slept == [pytest.approx(9)]
 
 
 def test_idle_time_saves_up_no_more_than_a_burst() -> None:
     clock = Time()
-    bandwidth = Bandwidth(1000, clock=clock.clock, sleep=clock.sleep)
+    bandwidth = Bandwidth(1000, clock=clock.clock)
     clock.now += 3600
-    bandwidth.take(1000)
+    bandwidth.take(1000, clock.sleep)
     assert clock.slept == []
-    bandwidth.take(1000)
+    bandwidth.take(1000, clock.sleep)
     assert clock.slept == [pytest.approx(1)]
 
 

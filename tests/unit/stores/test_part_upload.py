@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,9 +28,15 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 class Shelf(PartUpload[UploadTarget]):
     """Keeps what arrives in this process, as the least of vendors would."""
 
-    def __init__(self, size: int = 0, *, parts_max: int = 20) -> None:
+    def __init__(
+        self, size: int = 0, *, parts_max: int = 20, bandwidth: Bandwidth | None = None
+    ) -> None:
         target = UploadTarget(
-            location="shelf://a", head=self._head, pacer=Pacer(), bandwidth=Bandwidth(0), size=size
+            location="shelf://a",
+            head=self._head,
+            pacer=Pacer(),
+            bandwidth=bandwidth or Bandwidth(0),
+            size=size,
         )
         super().__init__(target, Bounds(service="It", parts_max=parts_max, part_size_max=5 * PART))
         self.begun = 0
@@ -157,3 +164,15 @@ def test_a_disk_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="cannot keep a part of shelf://a") as caught:
         Shelf(20 * 2 * PART + 1)
     assert "TMPDIR" in caught.value.hint
+
+
+def test_an_upload_that_is_given_up_waits_for_no_bandwidth() -> None:
+    shelf = Shelf(bandwidth=Bandwidth(1))
+    ordered = threading.Event()
+    shelf._target.pacer.stop = ordered.is_set
+    shelf.write(bytes(2 * PART))
+    begun = time.monotonic()
+    ordered.set()
+    shelf.abort()
+    assert time.monotonic() - begun < 60
+    assert (shelf.content, shelf.discarded) == (None, 1)
