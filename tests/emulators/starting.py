@@ -15,7 +15,8 @@ from tests.architecture.tree import ROOT
 from tests.emulators.folder import RunFolder
 
 _PATIENCE_SECONDS = 180
-_STOP_SECONDS = 20
+# Functions leave some thousand files, which are removed.
+_STOP_SECONDS = 60
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 40
 

@@ -1,0 +1,23 @@
+"""What whole sessions share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.emulated.stack import AwsStack, Deployed, deploy
+from tests.emulators.folder import RunFolder
+from tests.emulators.services import S3Service
+
+
+@pytest.fixture(scope="session")
+def deployed_stack(emulators: RunFolder, localstack: S3Service) -> Deployed:
+    """The appliance of Amazon, deployed into LocalStack when it is first asked for."""
+    return deploy(emulators, localstack)
+
+
+@pytest.fixture
+def aws_stack(localstack: S3Service, deployed_stack: Deployed) -> Iterator[AwsStack]:
+    """The same for one test, which may change it: then it is again as it was deployed."""
+    stack = AwsStack(localstack, deployed_stack)
+    yield stack
+    stack.reset()
