@@ -6,6 +6,7 @@ of what the file system says of a file, so whoever changes a file changes it. A 
 properties: what is put back here loses them.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -200,7 +201,10 @@ class FolderBucket:
         with self._translated("read", key):
             try:
                 return os.open(leaf, _OPEN_FILE, dir_fd=folder.descriptor)
-            except FileNotFoundError:
+            except OSError as error:
+                # A link or a socket took its place at this moment.
+                if error.errno not in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+                    raise
                 return None
 
     def _open_root(self) -> Folder | None:

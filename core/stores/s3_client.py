@@ -28,7 +28,7 @@ from core.stores.aws_session import (
 )
 from core.stores.connecting import Connecting, fast_options
 from core.stores.s3_answers import BOTO_ERRORS, answer_of
-from core.stores.s3_errors import Request, judge
+from core.stores.s3_errors import Request, judge, unexplained
 from core.stores.settings import StoreSettings
 
 # botocore gives out credentials that live for ten minutes more at least, and obstore asks again
@@ -133,6 +133,7 @@ class S3Client:
             answer = answer_of(error)
             if answer.status in {400, 403} and not answer.code:
                 self.read_range(request, key, 0, 1)
+                raise unexplained(request, answer.status) from error
             raise judge(error, request, self.endpoint) from error
 
     def read_range(self, request: Request, key: str, offset: int, length: int) -> bytes:

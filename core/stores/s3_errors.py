@@ -198,6 +198,14 @@ def not_ready(location: str, storage_class: str) -> NotReadyError:
     )
 
 
+def unexplained(request: Request, status: int) -> TransientError:
+    """Return the error for a refused HEAD, which says no reason, where nothing else is refused."""
+    return TransientError(
+        f"cannot {request.doing} {request.location}: the store answered {status} and no reason",
+        items=request.items,
+    )
+
+
 def unusable_credentials(error: Exception, request: Request) -> StoreError:
     """Return the error for credentials that could not be fetched.
 

@@ -20,9 +20,12 @@ from core.stores.http_pool import HTTP_ERRORS, ConnectError, HttpPool
 from core.stores.s3_answers import Answer
 from core.stores.s3_client import Connection, S3Client
 from core.stores.s3_documents import parse_error
-from core.stores.s3_errors import Request, judge, judge_answer
+from core.stores.s3_errors import Request, judge, judge_answer, unexplained
 from core.stores.s3_signature import Signer, quote_path, quote_query
 from core.stores.settings import StoreSettings
+
+# What an empty object answers to who asks for its first byte.
+_NO_SUCH_BYTE = 416
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,11 @@ class S3Requests:
                 items=request.items,
             ) from None
         if reply.status not in {200, 206, accepted}:
+            if method == "HEAD" and reply.status in {400, 403}:
+                # A refused head says nothing, so ask for a byte to hear the reason.
+                byte = {"range": "bytes=0-0"}
+                self.send("GET", key, request, headers=byte, accepted=_NO_SUCH_BYTE)
+                raise unexplained(request, reply.status)
             raise judge_answer(_answer(reply), request)
         return reply
 

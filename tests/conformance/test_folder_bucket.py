@@ -1,7 +1,11 @@
 """A folder keeps the promises of every bucket, and none of its links leads anywhere."""
 
 import os
+import resource
+import stat
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,14 @@ import pytest
 from core.errors import ConflictError, InputError, NotFoundError, StoreError
 from core.stores.bucket import Properties, WritableBucket
 from core.stores.folder_bucket import PAGE_OBJECTS, FolderBucket
-from tests.conformance.bucket_suite import BucketConformance, keys, list_pages, put
+from tests.conformance.bucket_suite import (
+    BucketConformance,
+    check_items,
+    keys,
+    list_pages,
+    put,
+)
+from tests.support.users import ordinary_folder, ordinary_user
 
 
 @pytest.fixture
@@ -112,3 +123,98 @@ def test_many_listings_may_be_under_way(bucket: FolderBucket) -> None:
     token = bucket.list_page().token
     assert [entry.key for entry in bucket.list_page(token=token).objects] == expected[-5:]
     assert [entry.key for entry in bucket.list_page(token=token).objects] == expected[-5:]
+
+
+# --- What the operating system refuses -----------------------------------------------------------
+
+
+def test_what_a_user_may_not_read_is_told_without_its_name() -> None:
+    with ordinary_folder() as folder, ordinary_user():
+        bucket = FolderBucket(folder)
+        put(bucket, "closed/one", b"content")
+        put(bucket, "one", b"content")
+        path_of(bucket, "one").chmod(0)  # That is another version.
+        etag = bucket.list_page().objects[-1].etag
+        with pytest.raises(
+            StoreError, match=r"^cannot read .*/\.\.\.: Permission denied"
+        ) as caught:
+            bucket.read("one", etag, 0, 7)
+        check_items(caught.value)
+        assert "permission to read" in caught.value.hint
+        path_of(bucket, "closed").chmod(0)
+        with pytest.raises(StoreError, match=r"^cannot open the folder .*/\.\.\.: Perm") as caught:
+            bucket.list_page()
+        check_items(caught.value, "closed")
+        with pytest.raises(StoreError, match="cannot open the folder") as caught:
+            bucket.describe("closed/one")
+        check_items(caught.value, "closed")
+        path_of(bucket, "closed").chmod(0o500)
+        with pytest.raises(StoreError, match=r"cannot create .*/\.\.\.: Permission") as caught:
+            put(bucket, "closed/two", b"content")
+        check_items(caught.value, "closed/two")
+
+
+def test_a_disk_that_gives_no_bytes_is_told_without_a_name() -> None:
+    """The system itself has such a file: what a process has mapped at 0, which is nothing."""
+    bucket = FolderBucket(Path("/proc/self"))
+    etag = bucket.describe("mem").etag
+    with pytest.raises(StoreError, match=r"^cannot read /proc/self/\.\.\.: Input/output") as caught:
+        bucket.read("mem", etag, 0, 1)
+    check_items(caught.value, "mem")
+    assert "disk" in caught.value.hint
+
+
+def test_a_process_out_of_descriptors_says_which_limit(bucket: FolderBucket) -> None:
+    put(bucket, "folder/one", b"content")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/", os.O_RDONLY))
+        with pytest.raises(StoreError, match="Too many open files") as caught:
+            bucket.describe("folder/one")
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "ulimit" in caught.value.hint
+    assert keys(bucket) == ["folder/one"]
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe", "socket"])
+def test_what_takes_a_files_place_at_any_moment_is_no_object(
+    bucket: FolderBucket, tmp_path: Path, kind: str
+) -> None:
+    put(bucket, "below/one", b"content")
+    path, spare, other = (tmp_path / each for each in ("bucket/below/one", "spare", "other"))
+    if kind == "link":
+        other.symlink_to("/etc/hostname")
+    elif kind == "folder":
+        other.mkdir()
+    else:
+        os.mknod(other, (stat.S_IFIFO if kind == "pipe" else stat.S_IFSOCK) | 0o600)
+    ended = threading.Event()
+
+    def alternate() -> None:
+        while not ended.is_set():
+            path.rename(spare)
+            other.rename(path)
+            path.rename(other)
+            spare.rename(path)
+
+    told: set[type[Exception]] = set()
+    thread = threading.Thread(target=alternate)
+    thread.start()
+    try:
+        for _ in range(3_000):
+            try:
+                etag = bucket.describe("below/one").etag
+                bucket.read("below/one", etag, 0, 7)
+            except (NotFoundError, ConflictError) as error:
+                told.add(type(error))
+    finally:
+        ended.set()
+        thread.join()
+    assert NotFoundError in told

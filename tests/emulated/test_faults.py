@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from core.limits import UPLOAD_PART_SIZE
+from core.sources.bucket import path_of
+from core.stores.opening import open_bucket
+from tests.cli.clouds import store_table
+from tests.cli.place import Place
 from tests.emulated.pair import Pair, Service
 from tests.emulators import faults
 from tests.emulators.fault_proxy import BROKEN
@@ -87,6 +92,51 @@ def check_restores(pair: Pair, looks: list[Path]) -> None:
         assert compare_trees(look, folder) == []
     assert pair.json("verify", "vault", "--read-data")["finding_count"] == 0
     check_copies(pair.vault())
+
+
+LONG = b"of several parts"
+WRITING_FAULTS = [
+    ("localstack", refusal("s3", "InternalError")),
+    ("localstack", refusal("s3", "SlowDown")),
+    ("localstack", refusal("s3", "ExpiredToken")),
+    ("localstack", faults.RESET_AFTER),
+    ("localstack", faults.CUT_BODY),
+    ("azurite", refusal("azure", "ServerBusy")),
+    ("azurite", faults.RESET_AFTER),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [pytest.param(n, f, id=f"{n} {f.name}") for n, f in WRITING_FAULTS],
+)
+def test_a_restore_of_objects_ends_whole(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, fault: Fault
+) -> None:
+    """The repository is a folder: only the destination is behind the proxy."""
+    service: Service = request.getfixturevalue(name)
+    place = Place(tmp_path)
+    names = [b"folder-%d/%d" % (number % 3, number) for number in range(60)]
+    contents = {each: content_of(each, 2_000) for each in names}
+    contents[LONG] = content_of(LONG, UPLOAD_PART_SIZE + 1)
+    make_tree(place.tree, dict(contents))
+    place.done("repository", "create", "primary")
+    place.done("backup", str(place.tree), "--to", "primary")
+    url = f"{service.new_url()}/some/where"
+    with service.fault_proxy(rule_of(fault), seed=1) as proxy:
+        seen = service.behind(proxy.endpoint).settings
+        with place.config.open("a") as file:
+            file.write(f"\n[stores.away]\n{store_table(seen)}")
+        document = place.json("restore", "primary", "--to", url, "--store", "away")
+    assert (document["item_count"], document["failed_count"]) == (len(contents), 0)
+    assert proxy.outcomes[fault.name] > 0
+    assert proxy.outcomes[BROKEN] == 0
+    bucket = open_bucket(url, service.settings)
+    objects = bucket.list_page().objects
+    assert [path_of(each.key) for each in objects] == sorted(contents)
+    for each in objects:
+        found = bucket.read(each.key, each.etag, 0, each.size).content
+        assert found == contents[path_of(each.key)]
 
 
 # --- Faults of one request ---------------------------------------------------------------------

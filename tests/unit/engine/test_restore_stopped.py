@@ -1,6 +1,5 @@
 """A restore that is killed, or has no room, leaves whole files, and another one finishes it."""
 
-import os
 import random
 import time
 from pathlib import Path
@@ -8,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from core.engine.landing import TEMPORARY
+from core.engine.progress import Silent
+from core.engine.restore import restore_point
 from core.limits import BLOB_SIZE_MAX, KIB
 from core.stores.folder import FolderStore
 from tests.support import restoring
 from tests.support.copies import make_repository
 from tests.support.points import Point
+from tests.support.users import ordinary_folder, ordinary_user
 
 
 def new_point(tmp_path: Path, *, is_packed: bool) -> Point:
@@ -122,15 +124,24 @@ def test_folders_that_are_one_in_the_destination_are_listed(tmp_path: Path) -> N
     assert (tmp_path / "to/a/x").read_bytes() in {b"1", b"2"}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_folder_that_refuses_fails_its_items_and_no_others(tmp_path: Path) -> None:
-    point = new_point(tmp_path, is_packed=False)
-    point.file(b"closed/x", b"x")
-    point.file(b"open/y", b"y")
-    point.write()
-    (tmp_path / "to/closed").mkdir(parents=True)
-    (tmp_path / "to/closed").chmod(0o500)
-    child = restoring.start(tmp_path / "repository", tmp_path / "to")
-    answer, _ = child.communicate()
-    assert b"Permission denied" in answer
-    assert (tmp_path / "to/open/y").read_bytes() == b"y"
+def test_a_folder_that_refuses_fails_its_items_and_no_others() -> None:
+    with ordinary_folder() as folder, ordinary_user():
+        point = new_point(folder, is_packed=False)
+        point.file(b"closed/x", b"x")
+        point.file(b"open/y", b"y")
+        record = point.write()
+        (folder / "to/closed").mkdir(parents=True)
+        (folder / "to/closed").chmod(0o500)
+        outcome = restore_point(
+            point.repository,
+            record,
+            folder / "to",
+            include=(),
+            overwrite=True,
+            progress=Silent(),
+            stop=lambda: False,
+        )
+        (failed,) = outcome.failed
+        assert (failed.path, failed.category) == (b"closed/x", "store")
+        assert "Permission denied" in failed.reason
+        assert (folder / "to/open/y").read_bytes() == b"y"
