@@ -5,7 +5,7 @@ from datetime import datetime
 
 from core import ids
 from core.engine import state
-from core.engine.batches import read_plan
+from core.engine.batches import describe_plan, read_plan
 from core.engine.packed import read_packed
 from core.engine.publish import PublishOutcome
 from core.engine.session import Clock, CopySession
@@ -66,10 +66,6 @@ def _log(
         f"runner: {reporter.runner}, because {call.reason or ORDERED_HERE}",
     ]
     if plan is not None:
-        lines.append(
-            f"planned: {plan.delta.row_count} rows, {plan.new_blob_count} new blobs "
-            f"({plan.new_content_size} bytes) in {len(plan.batches)} batches, "
-            f"{plan.reused_blob_count} blobs already stored"
-        )
+        lines.append(describe_plan(plan))
     moment = ids.format_time(reporter.clock())
     return [f"{moment} {line}" for line in [*lines, f"ended: {call.end.value}"]]

@@ -19,6 +19,7 @@ from core.engine.run import begin_as
 from core.engine.session import (
     Clock,
     CopySession,
+    claim_name,
     is_stopped,
     open_session,
     read_claim,
@@ -186,7 +187,7 @@ def _claim_for(
         nothing,
         state=PlanState.AGAIN,
         session=claim.session_id,
-        claim=_name_of(begun.session),
+        claim=claim_name(begun.session),
         attempt=call.attempt,
         reason=call.reason or ORDERED_HERE,
     )
@@ -207,14 +208,6 @@ def _session_id_of(call: PlanCall) -> SessionId:
         return ids.new_session_id()
     digest = hashlib.sha256(f"{call.execution} {call.started}".encode())
     return SessionId(digest.hexdigest()[:32])
-
-
-def _name_of(session: CopySession) -> str:
-    claim = session.claim
-    assert claim.job_id is not None, "copies have jobs"
-    if session.source.is_changing:
-        return names.run_claim(claim.job_id, claim.ordinal)
-    return names.claim(claim.job_id, claim.source_point, claim.ordinal)
 
 
 def _why_not_joined(appliance: Appliance, session: CopySession) -> tuple[PlanState, str] | None:
