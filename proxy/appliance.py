@@ -4,11 +4,13 @@ A session is run by *executions*, numbered attempts at it, one after the other. 
 to one vendor; its errors are those of ``core.errors`` and say which permission is missing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from core.engine.check import Finding
 from core.ids import SessionId
 from core.plan.placement import Served
 
@@ -77,6 +79,9 @@ class Appliance(Protocol):
 
     def deployment(self) -> Deployment:
         """Ask what it was deployed for; raise when it is not there or cannot be used."""
+
+    def inspect(self) -> Iterable[Finding]:
+        """Look at all that only its own cloud knows: status, rights, functions, failures."""
 
     def start(self, order: Order) -> None:
         """Start an execution. ``ConflictError`` when there is, or was, another of this number."""

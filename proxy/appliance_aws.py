@@ -4,12 +4,13 @@ Executions are those of its Step Functions state machine, named ``<session id>-<
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from core.engine.check import Finding
 from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, StoreError
 from core.ids import SessionId
 from core.plan.placement import Served
@@ -60,6 +61,7 @@ class AwsAppliance:
         way = (region, settings)
         self._formation = AwsService("cloudformation", *way, _judge, endpoint=settings.endpoint)
         self._machine = AwsService("stepfunctions", *way, _judge, endpoint=settings.endpoint)
+        self._functions = AwsService("lambda", *way, _judge, endpoint=settings.endpoint)
 
     @property
     def place(self) -> str:
@@ -158,6 +160,20 @@ class AwsAppliance:
         )
         return [_execution(0, each) for each in answer["executions"]]
 
+    def function(self, arn: str) -> Mapping[str, Any]:
+        """Return what Lambda says of a function's configuration."""
+        request = self._request("look at", arn, "lambda:GetFunctionConfiguration", arn)
+        return self._functions.call(
+            request, "get_function_configuration", ("FunctionArn",), FunctionName=arn
+        )
+
+    def inspect(self) -> Iterator[Finding]:
+        """Look at the stack, the rights of whoever asks, the functions and the last failures."""
+        # Only this needs the checks.
+        from proxy.appliance_aws_check import inspect_stack
+
+        return inspect_stack(self)
+
     @property
     def _arn(self) -> str:
         return self.outputs["StateMachineArn"]
@@ -197,6 +213,11 @@ def _judge(answer: Answer, request: Request) -> ColdhaulError | None:
             f"{cannot}: it is not there",
             hint="Check appliance.stack and appliance.region in the configuration, and the account "
             f"of the credentials. {_HOW_TO_DEPLOY}",
+        )
+    if code == "ResourceNotFoundException":
+        return NotFoundError(
+            f"{cannot}: it is not there any more",
+            hint=f"Deploy the appliance again. {_HOW_TO_DEPLOY}",
         )
     if code == "ExecutionDoesNotExist":
         return NotFoundError(f"{cannot}: it is not there")

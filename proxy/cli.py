@@ -9,6 +9,7 @@ import typer
 
 from proxy import exits
 from proxy.commands import (
+    appliance,
     backup,
     init,
     item,
@@ -80,6 +81,7 @@ _MODULES = (
     verify,
     rebuild,
     key,
+    appliance,
 )
 for _module in _MODULES:
     _module.register(app)

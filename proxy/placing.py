@@ -42,7 +42,7 @@ def place_job(invocation: Invocation, name: str) -> Placed:
     """
     job = invocation.config.job(name)
     target = invocation.config.repository(job.target)
-    appliance = _terms(target)
+    appliance = appliance_terms(target)
     terms = job_terms(invocation, name)
     reason = prefers_local(terms, appliance)
     if reason:
@@ -113,7 +113,8 @@ def named_class(served: Served) -> Served:
     )
 
 
-def _terms(target: RepositoryTable) -> ApplianceTerms | None:
+def appliance_terms(target: RepositoryTable) -> ApplianceTerms | None:
+    """Return what a repository's configuration says of its appliance; None without one."""
     appliance = target.appliance
     if appliance is None:
         return None

@@ -96,7 +96,7 @@ def check(invocation: Invocation, name: RepositoryName) -> int:
     """
     table = invocation.config.repository(name)
     if table.is_bucket:
-        return _show_findings(invocation, name, _check_bucket(invocation, name))
+        return show_findings(invocation, name, _check_bucket(invocation, name))
     store = open_store(invocation, name)
     # Without an identity there is nothing else to find out.
     identity = read_identity(store)
@@ -112,7 +112,7 @@ def check(invocation: Invocation, name: RepositoryName) -> int:
         for finding in check_repository(store, secret, system_clock())
         if is_secret_known or finding.what != "keys"
     ]
-    return _show_findings(invocation, name, findings)
+    return show_findings(invocation, name, findings)
 
 
 def _check_bucket(invocation: Invocation, name: str) -> list[Finding]:
@@ -121,7 +121,8 @@ def _check_bucket(invocation: Invocation, name: str) -> list[Finding]:
     return [*configured, *check_bucket(open_bucket(invocation, name))]
 
 
-def _show_findings(invocation: Invocation, name: str, findings: Sequence[Finding]) -> int:
+def show_findings(invocation: Invocation, name: str, findings: Sequence[Finding]) -> int:
+    """Show what was found about a repository, or its appliance, and return the exit code."""
     document = {
         "repository": name,
         "url": invocation.config.repository(name).url,

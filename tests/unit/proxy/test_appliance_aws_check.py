@@ -1,0 +1,64 @@
+"""What a check of a stack finds out: status, rights, functions, and what failed of late."""
+
+import time
+
+import pytest
+
+from core.engine.check import Finding, Level
+from proxy.appliance import Order
+from proxy.appliance_aws import AwsAppliance
+from proxy.appliance_aws_check import inspect_stack
+from tests.emulators.services import S3Service
+from tests.support.appliances import Stack, deploy, fails
+from tests.unit.proxy.test_appliance_aws import SESSION
+
+pytestmark = pytest.mark.xdist_group("appliances")
+
+
+@pytest.fixture(scope="module")
+def stack(localstack: S3Service) -> Stack:
+    """A stack with an execution that has failed."""
+    return deploy(localstack, fails("StoreError", "denied"), {"PlanFunctionArn": "no-such"})
+
+
+@pytest.fixture(scope="module")
+def findings(stack: Stack) -> list[Finding]:
+    appliance = AwsAppliance(stack.name, stack.region, stack.service.settings)
+    appliance.start(Order(session=SESSION, claim="c", attempt=1, version="1", reason="why"))
+    while not all(each.is_over for each in appliance.recent(5)):
+        time.sleep(0.1)
+    return list(inspect_stack(appliance))
+
+
+def of(findings: list[Finding], what: str) -> Finding:
+    (found,) = [each for each in findings if each.what == what]
+    return found
+
+
+def test_status_and_rights_are_told_and_nothing_is_started(
+    stack: Stack, findings: list[Finding]
+) -> None:
+    assert "CREATE_COMPLETE" in of(findings, "stack").detail
+    rights = of(findings, "permissions")
+    assert rights.level is Level.OK
+    assert "states:StopExecution" in rights.detail
+    assert len(stack.executions()) == 1
+
+
+def test_what_failed_of_late_is_a_warning_without_its_words(findings: list[Finding]) -> None:
+    failure = of(findings, "failed execution")
+    assert failure.level is Level.WARNING
+    assert f"{SESSION}-1" in failure.detail
+    assert "denied" not in failure.detail
+
+
+def test_functions_that_are_not_there_are_named(findings: list[Finding]) -> None:
+    plan = of(findings, "function plan")
+    assert plan.level in {Level.ERROR, Level.WARNING}
+    assert "no-such" in plan.detail
+
+
+def test_without_a_stack_there_is_one_finding(localstack: S3Service) -> None:
+    appliance = AwsAppliance("no-such", "us-east-1", localstack.settings)
+    (finding,) = inspect_stack(appliance)
+    assert (finding.what, finding.level) == ("stack", Level.ERROR)
