@@ -26,7 +26,7 @@ from core.model import (
     Parameters,
     Record,
 )
-from tests.golden import example
+from tests.golden import cloud, example
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "format.md").read_text()
@@ -51,6 +51,10 @@ def table_with(first_cell: str) -> list[list[str]]:
 @pytest.mark.parametrize("title", list(example.all_blocks()))
 def test_the_document_shows_the_real_bytes(title: str) -> None:
     assert example.all_blocks()[title] in FENCE.findall(TEXT)
+
+
+def test_the_document_shows_a_real_slot_of_a_cloud_key() -> None:
+    assert cloud.show_slot() in FENCE.findall(TEXT)
 
 
 def test_the_document_shows_the_examples_secrets() -> None:

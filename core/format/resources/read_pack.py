@@ -7,7 +7,7 @@ what is below the repository's `packs/` into a folder, under the same names. The
     python read_pack.py FOLDER OUTPUT [PACK ...]  extracts these packs, or all, into OUTPUT:
 
 blobs under their ids, objects in metadata packs under their names. With `--secret-env NAME` that
-variable has the passphrase or recovery key. Damage is reported, and the exit status is then 1.
+variable has the passphrase, recovery key or, in hex, KEK (section 8). Damage ends with status 1.
 """
 
 import argparse
@@ -128,13 +128,14 @@ def write_members(blobs: Blobs, output: Path) -> None:
             Path(folder, str(number)).replace(output / name)
 
 
-def open_keys(path: Path, prefix: str, secret: str) -> "list[bytes] | None":
+def open_keys(path: Path, prefix: str, secret: str) -> "list[bytes]":
     """Return the content keys, oldest first, if the secret opens a keyset (section 8)."""
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
     from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap_with_padding
 
     text = secret.upper().translate(str.maketrans("018", "OIB", "- "))
     recovery_key = base64.b32decode(text)[:32] if re.fullmatch("[A-Z2-7]{56}", text) else bytes(32)
+    keks = [bytes.fromhex(secret)] if re.fullmatch("[0-9a-fA-F]{64}", secret) else []
     keyset, n = json.loads(path.read_bytes()), int(path.stem[5:])
     require(keyset["format_version"] == 1 and keyset["version"] == n, "wrong version")
     for slot in (slot for slot in keyset["slots"] if slot["kind"] in ("passphrase", "recovery")):
@@ -146,11 +147,10 @@ def open_keys(path: Path, prefix: str, secret: str) -> "list[bytes] | None":
             argon2 = Argon2id(salt=salt, length=32, iterations=t, lanes=p, memory_cost=m)
             key = argon2.derive(unicodedata.normalize("NFC", secret).encode())
         with suppress(InvalidUnwrap):
-            kek = aes_key_unwrap_with_padding(key, bytes.fromhex(slot["wrapped"]))
-            sealed = io.BytesIO(bytes.fromhex(keyset["sealed_keys"]))
-            ring = json.loads(b"".join(unseal(sealed, f"{prefix}keys/{n}.json", [kek])))
-            return [bytes.fromhex(epoch) for epoch in ring["epochs"]]
-    return None
+            keks.append(aes_key_unwrap_with_padding(key, bytes.fromhex(slot["wrapped"])))
+    sealed = io.BytesIO(bytes.fromhex(keyset["sealed_keys"]))
+    opened = b"".join(unseal(sealed, f"{prefix}keys/{n}.json", keks)) if keks else b'{"epochs":[]}'
+    return [bytes.fromhex(epoch) for epoch in json.loads(opened)["epochs"]]
 
 
 def main() -> int:
