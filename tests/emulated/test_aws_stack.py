@@ -58,3 +58,15 @@ def test_a_changed_function_is_as_deployed_again(aws_stack: AwsStack) -> None:
     after = client.get_function_configuration(FunctionName=function)
     for name in ("Timeout", "MemorySize", "Environment"):
         assert after[name] == before[name]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_function_loads_and_refuses_what_is_no_call_of_it(
+    aws_stack: AwsStack, role: str
+) -> None:
+    """Under the real runtime, from the package as it was built."""
+    target = f"s3://{aws_stack.target_bucket}/nothing-there"
+    aws_stack.serve(target_url=target)
+    answer = aws_stack.call(role, {"nobody": "knows this"})
+    assert answer["errorType"] in {"InputError", "NotFoundError"}
+    assert "nothing-there" in answer["errorMessage"] or "call" in answer["errorMessage"]
