@@ -353,7 +353,16 @@ def test_a_plan_that_fails_before_it_claims_fails_the_execution(machine: Machine
     assert set(ended.calls) == {"plan"}
 
 
-def test_a_publish_that_fails_fails_the_execution(machine: Machine) -> None:
+def test_a_publish_that_fails_leaves_its_report(machine: Machine) -> None:
+    ended = run(
+        machine, plan=[planned("publish")], publish=["IntegrityError", published("Running")]
+    )
+    assert (ended.status, ended.error) == ("FAILED", "SessionFailed")
+    assert ended.ends() == ["publish", "failed"]
+    assert ended.calls["publish"][1]["error"]["Error"] == "IntegrityError"
+
+
+def test_a_report_that_fails_too_fails_the_execution(machine: Machine) -> None:
     ended = run(machine, plan=[planned("publish")], publish=["IntegrityError"])
     assert (ended.status, ended.error) == ("FAILED", "IntegrityError")
-    assert len(ended.calls["publish"]) == 1
+    assert ended.ends() == ["publish", "failed"]
