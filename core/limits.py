@@ -103,9 +103,12 @@ SKIPPED_SIZE_MAX = 16 * MIB
 RESTORE_THREADS = 4
 RESTORE_FAILED_LISTED_MAX = 100_000
 
+# A restore takes so much memory at most. Interpreter, libraries and DuckDB's pages are 150 MiB.
+RESTORE_PEAK_SIZE_MAX = 512 * MIB
+RESTORE_BASE_SIZE = 150 * MIB
 # Objects of several blobs are put back so many at a time: each may hold UPLOAD_MEMORY_SIZE of parts
-# and two blobs. Smaller ones wait for the store most of their time.
-RESTORE_LONG_OBJECTS = 3
+# and what reading a frame takes. Smaller ones wait for the store most of their time.
+RESTORE_LONG_OBJECTS = 2
 RESTORE_OBJECT_THREADS = 16
 # Without overwriting, what is in the way is looked for in so many pages of a destination's listing;
 # in a larger one each object finds out for itself.
@@ -218,6 +221,10 @@ ZSTD_LEVEL_DEFAULT = 3
 
 assert UNFINISHED_UPLOAD_OLD_DAYS <= UNFINISHED_UPLOAD_KEPT_DAYS
 assert FRAME_SIZE_TARGET <= FRAME_SIZE_MAX
+assert (
+    RESTORE_BASE_SIZE + RESTORE_LONG_OBJECTS * (UPLOAD_MEMORY_SIZE + 3 * FRAME_SIZE_MAX)
+    <= RESTORE_PEAK_SIZE_MAX
+)
 # A loose blob, sealed, is written by one request.
 assert FRAME_STORED_SIZE_MAX + MIB <= UPLOAD_PART_SIZE
 assert BLOB_SIZE_MAX <= FRAME_SIZE_MAX

@@ -45,9 +45,10 @@ Target = TypeVar("Target", bound=UploadTarget)
 class Part:
     """The bytes of one part. They are written by one thread and then read by another."""
 
-    def __init__(self, *, in_memory: bool) -> None:
-        """Begin without any."""
+    def __init__(self, size_max: int, *, in_memory: bool) -> None:
+        """Begin without any; ``size_max`` is how many there will be at most."""
         self._memory = bytearray()
+        self._size_max = size_max
         # Closed by ``close``: it lives as long as its upload.
         self._file = None if in_memory else tempfile.TemporaryFile()  # noqa: SIM115
         self.size = 0
@@ -55,10 +56,17 @@ class Part:
     def write(self, piece: memoryview) -> None:
         """Copy the next bytes: whoever wrote may use the memory again."""
         if self._file is None:
+            self._reserve(self.size + len(piece))
             self._memory[self.size : self.size + len(piece)] = piece
         else:
             self._file.write(piece)
         self.size += len(piece)
+
+    def _reserve(self, size: int) -> None:
+        """Make room: twice as much each time, but not more than ever needed, as Python would."""
+        before = len(self._memory)
+        if size > before:
+            self._memory += bytes(min(self._size_max, max(size, 2 * before)) - before)
 
     @property
     def memory(self) -> bytearray:
@@ -198,7 +206,9 @@ class PartUpload(ABC, Generic[Target]):
         self._spare.clear()
 
     def _new_part(self) -> Part:
-        return self._on_disk(lambda: Part(in_memory=is_kept_in_memory(self._part_size)))
+        return self._on_disk(
+            lambda: Part(self._part_size, in_memory=is_kept_in_memory(self._part_size))
+        )
 
     def _on_disk(self, step: Callable[[], Result]) -> Result:
         try:
