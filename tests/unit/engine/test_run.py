@@ -354,6 +354,17 @@ def test_uploads_that_cannot_be_given_up_are_told_and_keep_no_copy_back(pair: Pa
     assert "cannot abort packs/old" in warnings.lines[0]
 
 
+def test_the_report_says_who_ran_it_and_why(pair: Pair) -> None:
+    """R4."""
+    back_up(pair.source, {b"a": b"1"})
+    why = "fallback, because the appliance cannot be used"
+    pair.copy(replace(HERE, reason=why))
+    (claim,) = claims_of(pair.target)
+    (attempt,) = view_session(pair.target, claim).attempts
+    assert (attempt.runner, attempt.runner_reason) == ("local", why)
+    assert any(line.endswith(f"runner: local, because {why}") for line in attempt.log)
+
+
 def test_no_log_or_report_of_a_run_tells_an_items_name(pair: Pair) -> None:
     """I5."""
     back_up(pair.source, {b"payroll.xlsx": b"1"})
