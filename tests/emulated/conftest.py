@@ -8,6 +8,17 @@ from tests.emulated.stack import AwsStack, Deployed, deploy
 from tests.emulators.folder import RunFolder
 from tests.emulators.services import S3Service
 
+# The first test that asks for the stack waits for its deployment, on a busy machine for minutes.
+_SECONDS_MAX = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have all tests of the stack run one after the other, by one worker."""
+    for item in items:
+        if "aws_stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("aws stack"))
+            item.add_marker(pytest.mark.timeout(_SECONDS_MAX))
+
 
 @pytest.fixture(scope="session")
 def deployed_stack(emulators: RunFolder, localstack: S3Service) -> Deployed:

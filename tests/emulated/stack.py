@@ -20,7 +20,7 @@ from tests.emulators.services import S3Service
 
 NAME = "coldhaul"
 ROLES = ("Plan", "Repack", "Publish")
-_SECONDS_MAX = 280
+_SECONDS_MAX = 500
 _PATIENCE_SECONDS = 240
 # What Lambda calls this machine's processors.
 _ARCHITECTURE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
@@ -52,8 +52,7 @@ class AwsStack:
 
     A stack serves one source and one target. Deploying one takes half a minute, so a test has the
     functions' environment changed instead (``serve``); their code, the state machine and the target
-    bucket are those of the deployment. So tests that use it share a worker: they are marked
-    ``xdist_group("aws stack")``.
+    bucket are those of the deployment. So tests that use it share a worker (conftest.py).
     """
 
     def __init__(self, service: S3Service, deployed: Deployed) -> None:

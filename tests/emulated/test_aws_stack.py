@@ -7,8 +7,6 @@ import pytest
 from tests.architecture.tree import ROOT
 from tests.emulated.stack import NAME, ROLES, AwsStack
 
-pytestmark = pytest.mark.xdist_group("aws stack")
-
 
 def test_its_outputs_say_what_and_where_it_is(aws_stack: AwsStack) -> None:
     outputs = aws_stack.outputs
