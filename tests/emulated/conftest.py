@@ -1,12 +1,16 @@
 """What whole sessions share."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
+from proxy import appliance_run
+from tests.emulated.light import deploy_light
+from tests.emulated.site import Ways
 from tests.emulated.stack import AwsStack, Deployed, deploy
 from tests.emulators.folder import RunFolder
-from tests.emulators.services import S3Service
+from tests.emulators.services import AmazonService, S3Service
 
 # The first test that asks for the stack waits for its deployment, on a busy machine for minutes.
 _SECONDS_MAX = 600
@@ -32,3 +36,24 @@ def aws_stack(localstack: S3Service, deployed_stack: Deployed) -> Iterator[AwsSt
     stack = AwsStack(localstack, deployed_stack)
     yield stack
     stack.reset()
+
+
+@pytest.fixture(scope="session")
+def light_ways(emulators: RunFolder, localstack: S3Service) -> Iterator[Ways]:
+    """The same functions and state machine without CloudFormation, and who reaches what there."""
+    deployed = deploy_light(emulators, localstack)
+    amazon = AmazonService(endpoint=localstack.endpoint, region=localstack.settings.region)
+    with contextlib.ExitStack() as stack:
+        yield Ways(
+            stack=AwsStack(localstack, deployed),
+            amazon=amazon,
+            own=stack.enter_context(localstack.fault_proxy()),
+            functions=stack.enter_context(localstack.fault_proxy()),
+            services=stack.enter_context(amazon.fault_proxy()),
+        )
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever watches an execution looks after it every moment: here they take seconds."""
+    monkeypatch.setattr(appliance_run, "WATCH_SECONDS", 0.3)

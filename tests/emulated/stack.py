@@ -63,10 +63,11 @@ class AwsStack:
         self.target_bucket = deployed.target_bucket
         self._deployed = deployed.functions
 
-    def serve(self, **environment: str) -> None:
+    def serve(self, others: Mapping[str, str] | None = None, /, **environment: str) -> None:
         """Set variables of all functions, by their names without COLDHAUL_ and in lower case.
 
         ``target_url`` has to be in ``target_bucket``. What is not named is as it was deployed.
+        ``others`` are not the template's, but of whoever runs the functions.
         """
         changed = {f"COLDHAUL_{name.upper()}": value for name, value in environment.items()}
         if "target_url" in environment:
@@ -74,7 +75,9 @@ class AwsStack:
         for role, configuration in self._deployed.items():
             deployed = configuration["Environment"]["Variables"]
             assert changed.keys() <= deployed.keys(), "the template has no such variable"
-            self.configure(role, Environment={"Variables": {**deployed, **changed}})
+            self.configure(
+                role, Environment={"Variables": {**deployed, **changed, **(others or {})}}
+            )
 
     def configure(self, role: str, **configuration: Any) -> None:  # noqa: ANN401  # Lambda's.
         """Change a function, like ``configure("Repack", Timeout=20)``."""
@@ -120,7 +123,7 @@ class AwsStack:
 
     def logged(self, role: str) -> list[str]:
         """Return the lines that a function has logged so far."""
-        group = f"/aws/lambda/{NAME}-{role.lower()}"
+        group = f"/aws/lambda/{self.outputs[f'{role}FunctionArn'].rpartition(':')[2]}"
         pages = self.service.client("logs").get_paginator("filter_log_events")
         return [
             event["message"]

@@ -12,6 +12,7 @@ _ASL = "localstack.services.stepfunctions.asl"
 _failure_event = import_module(f"{_ASL}.component.common.error_name.failure_event")
 _names = import_module(f"{_ASL}.component.common.error_name.states_error_name")
 _kinds = import_module(f"{_ASL}.component.common.error_name.states_error_name_type")
+_states = import_module(f"{_ASL}.eval.program_state")
 _details = import_module(f"{_ASL}.eval.event.event_detail")
 _worker = import_module(
     f"{_ASL}.component.state.state_execution.state_map.iteration.itemprocessor"
@@ -29,7 +30,8 @@ def install() -> None:
 
     def evaluate_or_fail(self: Any, env: Any, job: Any) -> None:  # noqa: ANN401  # LocalStack's.
         evaluate(self, env=env, job=job)
-        if job.job_output is None:
+        # A child that was stopped with its parent has not failed.
+        if job.job_output is None and not isinstance(env.program_state(), _states.ProgramStopped):
             job.job_output = _failure(env)
 
     worker._eval_job = evaluate_or_fail
