@@ -1,16 +1,15 @@
 """What whole sessions share."""
 
-import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from proxy import appliance_run
 from tests.emulated.light import deploy_light
-from tests.emulated.site import Ways
+from tests.emulated.site import Ways, ways_to
 from tests.emulated.stack import AwsStack, Deployed, deploy
 from tests.emulators.folder import RunFolder
-from tests.emulators.services import AmazonService, S3Service
+from tests.emulators.services import S3Service
 
 # The first test that asks for the stack waits for its deployment, on a busy machine for minutes.
 _SECONDS_MAX = 600
@@ -38,19 +37,18 @@ def aws_stack(localstack: S3Service, deployed_stack: Deployed) -> Iterator[AwsSt
     stack.reset()
 
 
+@pytest.fixture
+def aws_ways(aws_stack: AwsStack) -> Iterator[Ways]:
+    """The same, and who reaches what there."""
+    with ways_to(aws_stack) as ways:
+        yield ways
+
+
 @pytest.fixture(scope="session")
 def light_ways(emulators: RunFolder, localstack: S3Service) -> Iterator[Ways]:
     """The same functions and state machine without CloudFormation, and who reaches what there."""
-    deployed = deploy_light(emulators, localstack)
-    amazon = AmazonService(endpoint=localstack.endpoint, region=localstack.settings.region)
-    with contextlib.ExitStack() as stack:
-        yield Ways(
-            stack=AwsStack(localstack, deployed),
-            amazon=amazon,
-            own=stack.enter_context(localstack.fault_proxy()),
-            functions=stack.enter_context(localstack.fault_proxy()),
-            services=stack.enter_context(amazon.fault_proxy()),
-        )
+    with ways_to(AwsStack(localstack, deploy_light(emulators, localstack))) as ways:
+        yield ways
 
 
 @pytest.fixture(autouse=True)

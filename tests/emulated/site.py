@@ -1,9 +1,10 @@
 """A customer with an appliance: source and target in its buckets, the proxy's configuration."""
 
+import contextlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from core.stores.settings import StoreSettings
 from proxy.version import own_version
 from tests.cli.clouds import store_table
 from tests.cli.place import PASSPHRASE, Place
-from tests.emulated.stack import AwsStack, Execution
+from tests.emulated.stack import NAME, AwsStack, Execution
 from tests.emulators.fault_proxy import Call, FaultProxy
 from tests.emulators.services import AmazonService
 from tests.support import appliances
@@ -90,6 +91,19 @@ class Ways:
             way.clear()
 
 
+@contextlib.contextmanager
+def ways_to(stack: AwsStack) -> Iterator[Ways]:
+    """Lend the ways to a stack."""
+    service = stack.service
+    amazon = AmazonService(endpoint=service.endpoint, region=service.settings.region)
+    with (
+        service.fault_proxy() as own,
+        service.fault_proxy() as functions,
+        amazon.fault_proxy() as services,
+    ):
+        yield Ways(stack=stack, amazon=amazon, own=own, functions=functions, services=services)
+
+
 class Site(Place):
     """A place whose vault has an appliance that serves it."""
 
@@ -103,15 +117,20 @@ class Site(Place):
         is_encrypted: bool = False,
         is_source_encrypted: bool = False,
     ) -> None:
-        """Have the stack serve a new pair of places and write the configuration."""
+        """Write a configuration: of the stack's own places, or of new ones if it has none."""
         super().__init__(root)
         self.ways, self.stack, self.kind = ways, ways.stack, kind
         self.storage_class, self.is_encrypted = storage_class, is_encrypted
         self.is_source_encrypted = is_source_encrypted
-        below = f"site-{secrets.token_hex(4)}"
-        self.source_url = f"s3://{self.stack.source_bucket}/{below}/primary"
-        self.target_url = f"s3://{self.stack.target_bucket}/{below}/vault"
-        self.alias = self._alias()
+        if self.stack.is_whole:
+            outputs = self.stack.outputs
+            self.source_url, self.target_url = outputs["SourceUrl"], outputs["TargetUrl"]
+            self.name = NAME
+        else:
+            below = f"site-{secrets.token_hex(4)}"
+            self.source_url = f"s3://{self.stack.source_bucket}/{below}/primary"
+            self.target_url = f"s3://{self.stack.target_bucket}/{below}/vault"
+            self.name = self._deploy_outputs()
         self.declare()
 
     # --- What is set up ----------------------------------------------------------------------
@@ -127,7 +146,7 @@ class Site(Place):
                 target_url=self.target_url,
                 storage_class=self.storage_class,
                 encryption=encryption if self.is_encrypted else "",
-                stack=self.alias,
+                stack=self.name,
                 region=settings.region,
                 stacks=store_table(settings),
                 cloud=store_table(self.own_settings),
@@ -159,7 +178,7 @@ class Site(Place):
         create_in(open_store(self.target_url, self.target_settings), secret, parameters=parameters)
         self.done("job", "create", "nightly")
 
-    def _alias(self) -> str:
+    def _deploy_outputs(self) -> str:
         """Deploy the outputs of a stack with these places: the functions themselves are shared."""
         outputs = {
             **self.stack.outputs,
@@ -264,7 +283,7 @@ class Site(Place):
     def keys(self, prefix: str = "") -> dict[str, str]:
         """Return the class of each object of the vault."""
         address = parse_address(self.target_url)
-        below = f"{address.prefix}/"
+        below = f"{address.prefix}/" if address.prefix else ""
         pages = (
             self.stack.service.client()
             .get_paginator("list_objects_v2")
@@ -276,7 +295,8 @@ class Site(Place):
     def key(self, name: str) -> dict[str, str]:
         """Return where an object of the vault is, as boto3 takes it."""
         address = parse_address(self.target_url)
-        return {"Bucket": address.container, "Key": f"{address.prefix}/{name}"}
+        key = f"{address.prefix}/{name}" if address.prefix else name
+        return {"Bucket": address.container, "Key": key}
 
     def retrieve(self) -> None:
         """Make the vault's archived objects readable, by the vendor's own means."""

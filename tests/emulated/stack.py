@@ -63,6 +63,11 @@ class AwsStack:
         self.target_bucket = deployed.target_bucket
         self._deployed = deployed.functions
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has outputs that say what it serves, as the template has them."""
+        return "TargetUrl" in self.outputs
+
     def serve(self, others: Mapping[str, str] | None = None, /, **environment: str) -> None:
         """Set variables of all functions, by their names without COLDHAUL_ and in lower case.
 
