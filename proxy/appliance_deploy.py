@@ -55,13 +55,16 @@ def plan_commands(
 ) -> tuple[Command, Command]:
     """Return the commands that build the functions and deploy the stack, in this order."""
     architecture = parameters.get("Architecture", _ARCHITECTURE_DEFAULT)
+    # A folder of its own: several appliances may be deployed from one source tree.
+    built = f"build/sam-{appliance.stack}"
     build = Command(
-        arguments=["sam", "build", "--template-file", TEMPLATE],
+        arguments=["sam", "build", "--template-file", TEMPLATE, "--build-dir", built],
         environment={"COLDHAUL_ARCHITECTURE": architecture},
     )
     deploy = Command(
         arguments=[
             "sam", "deploy",
+            "--template-file", f"{built}/{TEMPLATE}",
             "--stack-name", appliance.stack,
             "--region", appliance.region,
             "--resolve-s3",

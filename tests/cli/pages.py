@@ -79,7 +79,7 @@ class Page:
             ["sh", "-c", command],
             **self._surroundings(),
             capture_output=True,
-            timeout=240,
+            timeout=900,
             check=False,
         )
         assert done.returncode != BUG, f"{command}: {done.stderr}"
@@ -104,8 +104,8 @@ class Page:
         assert service.returncode == 143, rest
 
     def _surroundings(self) -> dict[str, Any]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, **self.environment, "PATH": path, "COLUMNS": "120"}
+        environment = {**os.environ, **self.environment, "COLUMNS": "120"}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         return {"cwd": self.folder, "env": environment, "text": True}
 
     def unlike(self) -> list[str]:

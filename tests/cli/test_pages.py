@@ -1,8 +1,10 @@
 """The pages that take a reader from nothing to a copy in a cloud say what happens."""
 
 import json
+import os
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,13 +15,15 @@ import pytest
 from proxy.exits import NOT_READY
 from tests.cli.pages import Page
 from tests.cli.place import ROOT
+from tests.emulated.stack import ARCHITECTURE
 from tests.emulators.fault_proxy import Call
-from tests.emulators.programs import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.emulators.programs import ACCESS_KEY_ID, INSTALLED, SECRET_ACCESS_KEY
 from tests.emulators.services import AZURE_KEY_VARIABLE, AzureService, S3Service
 
 S3_ENDPOINT = "http://127.0.0.1:4566"
 AZURE_ENDPOINT = "http://127.0.0.1:10000/devstoreaccount1"
 SERVICE = "coldhaul proxy run"
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:coldhaul/vault-AbCdEf"
 # So that the service has something to do at once, and no port is taken that others want.
 SERVED = {"daily 22:00": "immediate", "127.0.0.1:9464": "127.0.0.1:0"}
 # Which permission a request needs; the names of requests are the vendor's.
@@ -132,6 +136,38 @@ def test_the_page_of_azure_is_true(tmp_path: Path, data: Path, azurite: AzureSer
             back_up_more(page, data)
     assert page.unlike() == []
     assert read_tree(tmp_path / "restored") == read_tree(data)
+
+
+@pytest.mark.xdist_group("aws stack")
+@pytest.mark.timeout(1200)
+def test_the_page_of_aws_is_true(tmp_path: Path, data: Path, localstack: S3Service) -> None:
+    """Its functions are built and deployed by its own command, and make the copy."""
+    secret = localstack.client("secretsmanager").create_secret(
+        Name=f"coldhaul/{tmp_path.name}", SecretString="correct horse battery staple"
+    )
+    replaced = {
+        S3_ENDPOINT: localstack.endpoint,
+        SECRET: secret["ARN"],
+        "eu-central-1": localstack.settings.region,
+        "example-backups": localstack.new_url().removeprefix("s3://"),
+        "example-copies": localstack.new_url().removeprefix("s3://"),
+        "--source /srv/coldhaul": f"--source {ROOT} --set Architecture={ARCHITECTURE}",
+        "/srv/data": str(data),
+        **SERVED,
+    }
+    environment = {
+        "AWS_ENDPOINT_URL": localstack.endpoint,
+        "AWS_DEFAULT_REGION": localstack.settings.region,
+        "PATH": f"{INSTALLED / 'sam/bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHON": sys.executable,
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    path = ROOT / "docs" / "aws.md"
+    page = Page(path=path, folder=tmp_path, replaced=replaced, environment=environment)
+    for command in follow(page, page.blocks("toml")[0], lambda: None):
+        if command == SERVICE:
+            back_up_more(page, data)
+    assert page.unlike() == []
 
 
 def back_up_more(page: Page, data: Path) -> None:

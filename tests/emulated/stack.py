@@ -23,7 +23,7 @@ ROLES = ("Plan", "Repack", "Publish")
 _SECONDS_MAX = 500
 _PATIENCE_SECONDS = 240
 # What Lambda calls this machine's processors.
-_ARCHITECTURE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
+ARCHITECTURE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ def _deploy(folder: Path, service: S3Service) -> dict[str, object]:
     parameters = {
         "SourceBucket": source,
         "TargetBucket": target,
-        "Architecture": _ARCHITECTURE,
+        "Architecture": ARCHITECTURE,
         "S3Endpoint": service.endpoint,
         "MaxConcurrency": "4",
         "JobId": "nightly",
@@ -204,7 +204,7 @@ def _sam(service: S3Service, *arguments: str | Path) -> None:
             **os.environ,
             "AWS_ENDPOINT_URL": service.endpoint,
             "AWS_DEFAULT_REGION": service.settings.region,
-            "COLDHAUL_ARCHITECTURE": _ARCHITECTURE,
+            "COLDHAULARCHITECTURE": ARCHITECTURE,
             "PYTHON": sys.executable,
             "SAM_CLI_TELEMETRY": "0",
         },

@@ -17,9 +17,12 @@ def test_the_commands_are_those_of_sam() -> None:
     build, deploy = plan_commands(
         APPLIANCE, StoreSettings(), {"TargetBucket": "copies", "TargetPrefix": ""}
     )
-    assert build.line == "COLDHAUL_ARCHITECTURE=arm64 sam build --template-file template.yaml"
+    assert build.line == (
+        "COLDHAUL_ARCHITECTURE=arm64 sam build --template-file template.yaml "
+        "--build-dir build/sam-coldhaul-vault"
+    )
     assert deploy.line == (
-        "sam deploy --stack-name coldhaul-vault --region eu-central-1 --resolve-s3 "
+        "sam deploy --template-file build/sam-coldhaul-vault/template.yaml --stack-name coldhaul-vault --region eu-central-1 --resolve-s3 "
         "--capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset "
         "--parameter-overrides TargetBucket=copies 'TargetPrefix=\"\"'"
     )

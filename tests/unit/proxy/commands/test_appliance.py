@@ -46,7 +46,7 @@ def sources(place: Place, version: str) -> Path:
 def test_the_commands_are_shown_and_not_run(cloud: Place) -> None:
     shown = cloud.done("appliance", "deploy", "vault", "--set", "MaxConcurrency=20").out
     build, deploy_line = shown.splitlines()
-    assert build.endswith("sam build --template-file template.yaml")
+    assert build.endswith("--template-file template.yaml --build-dir build/sam-coldhaul-vault")
     for words in ("--stack-name coldhaul-vault", "TargetBucket=copies", "MaxConcurrency=20"):
         assert words in deploy_line
     document = cloud.json("appliance", "deploy", "vault")
@@ -65,8 +65,8 @@ def test_the_commands_are_run_in_the_sources(cloud: Place, monkeypatch: pytest.M
     assert answer.document["is_deployed"] is True
     assert "working" in answer.err
     build, deploy_line = (cloud.root / "called").read_text().splitlines()
-    assert build == f"{folder}|arm64|build --template-file template.yaml"
-    assert deploy_line.startswith(f"{folder}||deploy --stack-name coldhaul-vault")
+    assert build.startswith(f"{folder}|arm64|build --template-file template.yaml")
+    assert deploy_line.startswith(f"{folder}||deploy --template-file build/sam-coldhaul-vault/")
 
 
 def test_sources_of_another_version_are_not_deployed(cloud: Place) -> None:
