@@ -24,6 +24,8 @@ LIVE_INTERVAL_SECONDS = 0.2
 PLAIN_INTERVAL_SECONDS = 10.0
 # The rate is of the last moments, not of the whole run: what was slow an hour ago is past.
 _RATE_WINDOW_SECONDS = 15.0
+# What is watched from afar moves by whole packs, minutes apart: so many moves make a rate.
+_RATE_MOVES_MIN = 4
 _LINE_WIDTH_MAX = 100
 
 
@@ -49,10 +51,19 @@ class Meter:
 
     def sample(self) -> None:
         """Remember how far things are, for the rate."""
-        now = self._clock()
-        self._seen.append((now, self.size, self.count))
-        while len(self._seen) > 2 and self._seen[1][0] < now - _RATE_WINDOW_SECONDS:
+        now, done = self._clock(), (self.size, self.count)
+        if len(self._seen) > 1 and self._seen[-1][1:] == self._seen[-2][1:] == done:
+            # A pause is its beginning and its end, however long it is looked at.
+            self._seen.pop()
+        self._seen.append((now, *done))
+        while self._is_first_past(now):
             self._seen.pop(0)
+
+    def _is_first_past(self, now: float) -> bool:
+        """Say whether the rate does well without the oldest sample."""
+        if len(self._seen) <= 2 or self._seen[1][0] >= now - _RATE_WINDOW_SECONDS:
+            return False
+        return len({sample[1:] for sample in self._seen[1:]}) > _RATE_MOVES_MIN
 
     @property
     def fraction(self) -> float | None:

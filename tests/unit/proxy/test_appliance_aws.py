@@ -1,6 +1,7 @@
 """The client of a stack and its state machine, against LocalStack."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,8 @@ from core.ids import SessionId
 from core.plan.placement import Served
 from proxy.appliance import Execution, Order, Standing
 from proxy.appliance_aws import AwsAppliance
+from tests.emulators.fault_proxy import FaultProxy
+from tests.emulators.faults import RESET_AFTER, Refusal, Rule, refusal
 from tests.emulators.services import S3Service
 from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Stack, deploy, fails
 
@@ -104,3 +107,71 @@ def test_nothing_answers_at_a_wrong_endpoint(localstack: S3Service) -> None:
     settings = replace(localstack.settings, endpoint="http://127.0.0.1:9")
     with pytest.raises(StoreError, match=r"look at the stack vault.*http://127.0.0.1:9"):
         AwsAppliance("vault", "us-east-1", settings).deployment()
+
+
+class Xml(Refusal):
+    """A refusal as CloudFormation writes it."""
+
+    def encode(self, kind: str, method: str) -> bytes:
+        """Return the answer."""
+        body = f"<ErrorResponse><Error><Code>{self.name}</Code></Error></ErrorResponse>"
+        head = f"HTTP/1.1 {self.status} x\r\nContent-Length: {len(body)}\r\n\r\n"
+        return (head + body).encode()
+
+
+DENIED = refusal("aws", "AccessDeniedException")
+
+
+@pytest.mark.parametrize(
+    ("permission", "ask"),
+    [
+        ("states:StartExecution", lambda appliance: appliance.start(order(9))),
+        ("states:DescribeExecution", lambda appliance: appliance.find(SESSION, 9)),
+        ("states:StopExecution", lambda appliance: appliance.stop(SESSION, 9, "why")),
+        ("states:ListExecutions", lambda appliance: appliance.recent(5)),
+    ],
+)
+def test_a_missing_permission_is_named_with_what_it_is_on(
+    waiting: Stack, permission: str, ask: Callable[[AwsAppliance], object]
+) -> None:
+    operation = permission.partition(":")[2]
+    rule = Rule(fault=DENIED, operations=frozenset({operation}))
+    with FaultProxy(waiting.service.endpoint, "aws", [rule]) as proxy:
+        settings = replace(waiting.service.settings, endpoint=proxy.endpoint)
+        with pytest.raises(StoreError, match=f"{permission} is not allowed") as caught:
+            ask(AwsAppliance(waiting.name, waiting.region, settings))
+    assert f"Allow {permission} on arn:aws:states:" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (403, "AccessDenied", "cloudformation:DescribeStacks is not allowed"),
+        (403, "InvalidClientTokenId", "does not accept these credentials"),
+        (400, "Throttling", ""),
+    ],
+)
+def test_a_refusal_of_the_stack_says_what_to_do(
+    waiting: Stack, status: int, code: str, words: str
+) -> None:
+    rule = Rule(fault=Xml(name=code, status=status), count=1)
+    with FaultProxy(waiting.service.endpoint, "aws", [rule]) as proxy:
+        settings = replace(waiting.service.settings, endpoint=proxy.endpoint)
+        appliance = AwsAppliance(waiting.name, waiting.region, settings)
+        if not words:
+            # It is asked again.
+            assert appliance.deployment().version == waiting.outputs["Version"]
+            return
+        with pytest.raises(StoreError, match=words) as caught:
+            appliance.deployment()
+    assert caught.value.hint
+
+
+def test_a_start_whose_answer_was_lost_is_one_start(waiting: Stack) -> None:
+    before = len(waiting.executions())
+    rule = Rule(fault=RESET_AFTER, operations=frozenset({"StartExecution"}), count=1)
+    with FaultProxy(waiting.service.endpoint, "aws", [rule]) as proxy:
+        settings = replace(waiting.service.settings, endpoint=proxy.endpoint)
+        AwsAppliance(waiting.name, waiting.region, settings).start(order(7))
+    assert len(waiting.executions()) == before + 1
+    client(waiting).stop(SESSION, 7, "the test is over")

@@ -49,6 +49,19 @@ def test_the_rate_is_of_late() -> None:
     assert "1.00 MiB/s" in copying.describe()
 
 
+def test_what_moves_by_whole_packs_has_a_steady_rate() -> None:
+    """A session in an appliance, looked at each second and moving each minute."""
+    watched, clock = meter(6000 * MIB, None)
+    told = []
+    for second in range(1, 1801):
+        move(watched, clock, seconds=1, size=0 if second % 60 else 60 * MIB)
+        if second > 300:
+            told.append(watched.seconds_left)
+    assert all(left is not None for left in told)
+    assert watched.seconds_left == pytest.approx(4200, rel=0.3)
+    assert len(watched._seen) < 20
+
+
 def test_without_totals_nothing_is_promised() -> None:
     listing, clock = meter(None, None)
     move(listing, clock, seconds=1, count=30)
