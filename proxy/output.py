@@ -20,6 +20,8 @@ from rich.text import Text
 from core.errors import StoreError
 from proxy.wording import show_text
 
+# Texts are shown as they stand: rich would read "[x]" as a style and ":secret:" as a picture.
+_PLAIN: Mapping[str, Any] = {"markup": False, "highlight": False, "emoji": False}
 # Where no terminal limits it, a row is one line however long it is.
 _WIDTH_UNLIMITED = 10_000
 # Rows of a stream that wait in memory before they wait in a temporary file.
@@ -48,7 +50,7 @@ class Output:
     def __init__(self, *, is_json: bool) -> None:
         """Speak to this process's stdout and stderr."""
         self.is_json = is_json
-        self.errors = _Errors(stderr=True, markup=False, highlight=False, soft_wrap=True)
+        self.errors = _Errors(stderr=True, soft_wrap=True, **_PLAIN)
 
     def show(self, document: Document, *human: Table | str) -> None:
         """Print an answer: the document, or what people read instead."""
@@ -58,7 +60,7 @@ class Output:
             return
         with _stdout() as stdout:
             width = None if stdout.isatty() else _WIDTH_UNLIMITED
-            console = _Answers(file=stdout, width=width, markup=False, highlight=False)
+            console = _Answers(file=stdout, width=width, **_PLAIN)
             for part in human:
                 console.print(part, soft_wrap=isinstance(part, str))
 

@@ -193,7 +193,7 @@ class PlainProgress(_Shown):
             if time.monotonic() >= self._due:
                 self._due = time.monotonic() + self._interval
                 self._meter.sample()
-                line = f"{self._meter.label}: {self._meter.describe()}"
+                line = f"{self._meter.label}: {self._meter.describe() or 'under way'}"
         if line:
             self._output.say(line)
 

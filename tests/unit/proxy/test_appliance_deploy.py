@@ -22,7 +22,8 @@ def test_the_commands_are_those_of_sam() -> None:
         "--build-dir build/sam-coldhaul-vault"
     )
     assert deploy.line == (
-        "sam deploy --template-file build/sam-coldhaul-vault/template.yaml --stack-name coldhaul-vault --region eu-central-1 --resolve-s3 "
+        "sam deploy --template-file build/sam-coldhaul-vault/template.yaml "
+        "--stack-name coldhaul-vault --region eu-central-1 --resolve-s3 "
         "--capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset "
         "--parameter-overrides TargetBucket=copies 'TargetPrefix=\"\"'"
     )

@@ -33,6 +33,17 @@ def test_people_get_the_words_instead(capsys: pytest.CaptureFixture[str]) -> Non
     assert "\x1b" not in printed
 
 
+def test_no_text_is_taken_for_a_style_or_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    output, text = Output(is_json=False), "arn:aws:secretsmanager:eu:1:secret:[bold]vault[/bold]"
+    table = make_table("arn")
+    add_row(table, text)
+    output.show({}, text, table)
+    output.say(text)
+    printed = capsys.readouterr()
+    assert printed.out.count(text) == 2
+    assert text in printed.err
+
+
 def test_a_wide_row_stays_one_line_where_no_terminal_limits_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

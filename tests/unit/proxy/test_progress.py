@@ -120,6 +120,13 @@ def test_plain_progress_says_a_line_now_and_then(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == ""
 
 
+def test_a_phase_without_counts_says_that_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = PlainProgress(Output(is_json=False), interval_seconds=0)
+    progress.start("Publishing", None, None)
+    progress.advance()
+    assert "Publishing: under way\n" in capsys.readouterr().err
+
+
 def test_what_many_threads_count_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     progress = PlainProgress(Output(is_json=False))
     progress.start("Copying", None, None)
