@@ -19,7 +19,7 @@ from tests.emulators.services import S3Service
 DEFINITION = ROOT / "infra/aws/state-machine.asl.json"
 ROLE = "arn:aws:iam::000000000000:role/tests"
 ROLES = ("plan", "repack", "publish")
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 280
 # Notes each call in a folder and does what the next line of the script there says, the last one
 # again and again.
 CODE = """
@@ -366,3 +366,18 @@ def test_a_report_that_fails_too_fails_the_execution(machine: Machine) -> None:
     ended = run(machine, plan=[planned("publish")], publish=["IntegrityError"])
     assert (ended.status, ended.error) == ("FAILED", "IntegrityError")
     assert ended.ends() == ["publish", "failed"]
+
+
+def test_a_thousand_batches_pass_through_the_map(machine: Machine) -> None:
+    ended = run(
+        machine,
+        batches=1_000,
+        plan=[planned("repack"), planned("publish")],
+        repack=[DONE],
+        repack_0500=[{"state": "again", "part_count": 3, "stalled_calls": 0}, DONE],
+        publish=SUCCESS,
+    )
+    assert ended.status == "SUCCEEDED"
+    batches = [calls for role, calls in ended.calls.items() if role.startswith("repack-")]
+    assert len(batches) == 1_000
+    assert sorted(map(len, batches)) == [1] * 999 + [2]

@@ -1,9 +1,12 @@
-"""Have a Distributed Map in LocalStack fail as Amazon's does. Run by LocalStack's own Python.
+"""Mend LocalStack's Step Functions where it is untrue or slow. Run by LocalStack's own Python.
 
-LocalStack goes on when a child fails and gives null for it. Amazon's Map fails at the first one,
-as no failure is tolerated, and its parent does not learn why the child failed.
+LocalStack goes on when a child of a Distributed Map fails and gives null for it. Amazon's Map fails
+at the first one, as no failure is tolerated, and its parent does not learn why the child failed.
+And it makes the tables of its parser anew for every path in every state of every execution, which
+takes most of its time.
 """
 
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -19,12 +22,17 @@ _worker = import_module(
     ".distributed_item_processor_worker"
 )
 _api = import_module("localstack.aws.api.stepfunctions")
+_paths: Any = import_module(f"{_ASL}.utils.json_path")
+_result_path: Any = import_module(f"{_ASL}.component.common.path.result_path")
 
 _CAUSE = "The specified tolerated failure threshold was exceeded"
 
 
 def install() -> None:
-    """Have a failed child end its Map."""
+    """Have a failed child end its Map, and paths parsed once."""
+    # What they return is never changed. Should a version rename them, this has to fail.
+    _paths.parse = cache(_paths.parse)
+    _result_path.parse = cache(_result_path.parse)
     worker = _worker.DistributedItemProcessorWorker
     evaluate = worker._eval_job
 
