@@ -71,7 +71,7 @@ def _check_rights(appliance: "AwsAppliance") -> Iterator[Finding]:
             continue
         granted.append(permission)
     if granted:
-        yield passed("permissions", f"{', '.join(granted)} are allowed; to start was not tried")
+        yield passed("permissions", f"allowed: {', '.join(granted)}; to start was not tried")
 
 
 def _check_function(appliance: "AwsAppliance", role: str, arn: str) -> Iterator[Finding]:

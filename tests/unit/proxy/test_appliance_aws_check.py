@@ -1,6 +1,7 @@
 """What a check of a stack finds out: status, rights, functions, and what failed of late."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,8 @@ from core.engine.check import Finding, Level
 from proxy.appliance import Order
 from proxy.appliance_aws import AwsAppliance
 from proxy.appliance_aws_check import inspect_stack
+from tests.emulators.fault_proxy import FaultProxy
+from tests.emulators.faults import Rule, refusal
 from tests.emulators.services import S3Service
 from tests.support.appliances import Stack, deploy, fails
 from tests.unit.proxy.test_appliance_aws import SESSION
@@ -62,3 +65,29 @@ def test_without_a_stack_there_is_one_finding(localstack: S3Service) -> None:
     appliance = AwsAppliance("no-such", "us-east-1", localstack.settings)
     (finding,) = inspect_stack(appliance)
     assert (finding.what, finding.level) == ("stack", Level.ERROR)
+
+
+def test_without_the_right_to_look_at_functions_the_rest_is_told(stack: Stack) -> None:
+    denied = Rule(fault=refusal("aws", "AccessDeniedException"), path="/functions/")
+    with FaultProxy(stack.service.endpoint, "aws", [denied]) as proxy:
+        settings = replace(stack.service.settings, endpoint=proxy.endpoint)
+        found = list(inspect_stack(AwsAppliance(stack.name, stack.region, settings)))
+    plan = of(found, "function plan")
+    assert plan.level is Level.WARNING
+    assert "lambda:GetFunctionConfiguration is not allowed" in plan.detail
+    assert of(found, "executions").level is Level.OK
+
+
+def test_a_right_that_is_missing_is_an_error(stack: Stack) -> None:
+    operations = frozenset({"StopExecution", "ListExecutions"})
+    denied = Rule(fault=refusal("aws", "AccessDeniedException"), operations=operations)
+    with FaultProxy(stack.service.endpoint, "aws", [denied]) as proxy:
+        settings = replace(stack.service.settings, endpoint=proxy.endpoint)
+        found = list(inspect_stack(AwsAppliance(stack.name, stack.region, settings)))
+    told = {each.detail for each in found if each.level is Level.ERROR}
+    assert any("states:StopExecution is not allowed" in detail for detail in told)
+    assert any("states:ListExecutions is not allowed" in detail for detail in told)
+    (allowed,) = [
+        each.detail for each in found if (each.what, each.level) == ("permissions", Level.OK)
+    ]
+    assert allowed == "allowed: states:DescribeExecution; to start was not tried"

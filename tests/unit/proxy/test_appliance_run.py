@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,16 @@ from core.engine.state import Report
 from core.errors import InputError, NotReadyError, StoreError
 from core.model import SessionStatus
 from proxy.appliance_aws import AwsAppliance
-from proxy.appliance_run import Watch, find_running, run_by_appliance, watch_execution
+from proxy.appliance_run import (
+    LostSightError,
+    Watch,
+    begin_execution,
+    find_running,
+    run_by_appliance,
+    watch_execution,
+)
+from tests.emulators.fault_proxy import FaultProxy
+from tests.emulators.faults import Rule, refusal
 from tests.emulators.services import S3Service
 from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Heard, Stack, deploy, fails, waits
 from tests.support.copies import Pair, back_up, make_pair
@@ -159,3 +169,21 @@ def test_a_session_that_was_ordered_to_stop_ends_as_stopped(
     outcome = watch_execution(session, appliance, 1, Watch(progress=Heard()))
     assert outcome is not None
     assert outcome.status is SessionStatus.STOPPED
+
+
+def test_who_loses_sight_is_told_that_it_goes_on(pair: Pair, waiting: Stack) -> None:
+    session, watch = pair.session(), Watch(progress=Heard(), again="coldhaul watch it")
+    appliance = client(waiting)
+    assert begin_execution(session, appliance, WHY, Heard()) == 1
+    denied = Rule(
+        fault=refusal("aws", "AccessDeniedException"), operations=frozenset({"DescribeExecution"})
+    )
+    with FaultProxy(waiting.service.endpoint, "aws", [denied]) as proxy:
+        settings = replace(waiting.service.settings, endpoint=proxy.endpoint)
+        blind = AwsAppliance(waiting.name, waiting.region, settings)
+        with pytest.raises(LostSightError, match="the appliance goes on with the session") as lost:
+            watch_execution(session, blind, 1, watch)
+    assert "states:DescribeExecution" in lost.value.message
+    assert "coldhaul watch it" in lost.value.hint
+    assert find_running(session.id, appliance) == 1
+    appliance.stop(session.id, 1, "the test is over")
