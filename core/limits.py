@@ -77,10 +77,12 @@ FETCH_THREADS_LOCAL = 2
 FETCH_BYTES_IN_FLIGHT_MAX = 64 * MIB
 
 # Listing a bucket: pages that are asked for at once, into how many disjoint prefixes it is cut for
-# that, how deep and how wide prefixes are looked for, and how many objects one stored piece of the
+# that, in how many groups these are listed (a small bucket of many folders makes a piece of each),
+# how deep and how wide prefixes are looked for, and how many objects one stored piece of the
 # listing holds: a few megabytes, which a rerun does not list again.
 LISTING_THREADS = 16
 LISTING_SHARDS_WANTED = 64
+LISTING_GROUPS = 32
 LISTING_SHARDS_MAX = 4_096
 LISTING_DEPTH_MAX = 8
 LISTING_WALK_PAGES_MAX = 8

@@ -1,9 +1,10 @@
 """Listing a bucket: the first stage of a session's plan, stored piece by piece.
 
 A bucket has no points, so a run copies what a listing shows. Everything after works from the
-stored listing. It is cut into disjoint prefixes that are listed side by side; each stored piece
-says where the next one begins, so of two runs at once one makes each piece and both go on after
-it, and a rerun lists nothing again. What appears or goes meanwhile is in the listing or not.
+stored listing. It is cut into disjoint prefixes, and groups of them are listed side by side; each
+stored piece says where the next one begins, so of two runs at once one makes each piece and both go
+on after it, and a rerun lists nothing again. What appears or goes meanwhile is in the listing or
+not.
 """
 
 import threading
@@ -16,7 +17,7 @@ from core import limits
 from core.catalog.objects import object_line, read_facts, write_objects
 from core.catalog.workspace import spooled
 from core.engine import state
-from core.engine.shards import find_shards
+from core.engine.shards import find_shards, group_shards
 from core.engine.state import Listing, Shard, Shards
 from core.engine.tables import Tables
 from core.errors import ConflictError, NotFoundError
@@ -30,6 +31,14 @@ class Pace:
 
     is_stopped: Callable[[], bool]
     is_late: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a piece begins: at which shard of its group, after which key or prefix."""
+
+    shard: int = 0
+    token: str = ""
 
 
 def list_bucket(
@@ -70,12 +79,12 @@ class _Lister:
     def run(self) -> list[str] | None:
         """Return the names of all pieces, None when some are not made yet."""
         with ThreadPoolExecutor(threads_for(self._bucket.vendor), "listing") as pool:
-            shards = self._shards(pool)
+            groups = self._groups(pool)
             prefix = state.chunks_prefix(self._session_id)
             stored = {head.name for head in self._tables.repository.store.list(prefix)}
             futures = [
-                pool.submit(self._list_shard, number, shard, stored)
-                for number, shard in enumerate(shards)
+                pool.submit(self._list_group, number, group, stored)
+                for number, group in enumerate(groups)
             ]
             try:
                 lists = [future.result() for future in futures]
@@ -86,54 +95,58 @@ class _Lister:
             return None
         return [name for chunks in lists for name in chunks or ()]
 
-    def _shards(self, pool: ThreadPoolExecutor) -> Sequence[Shard]:
+    def _groups(self, pool: ThreadPoolExecutor) -> Sequence[Sequence[Shard]]:
         repository = self._tables.repository
         name = state.shards_name(self._session_id)
         try:
-            return repository.read_value(Shards, name).shards
+            return repository.read_value(Shards, name).groups
         except NotFoundError:
-            found = Shards(shards=find_shards(self._bucket, pool))
-            return repository.adopt_value(name, found).shards
+            found = Shards(groups=group_shards(find_shards(self._bucket, pool)))
+            return repository.adopt_value(name, found).groups
 
-    def _list_shard(self, number: int, shard: Shard, stored: set[str]) -> list[str] | None:
-        """Return the names of all pieces of a shard; None when this call ends before."""
+    def _list_group(
+        self, number: int, group: Sequence[Shard], stored: set[str]
+    ) -> list[str] | None:
+        """Return the names of all pieces of a group; None when this call ends before."""
         chunks: list[str] = []
-        token: str | None = ""
-        while token is not None:
+        place = _Place()
+        while place.shard < len(group):
             name = state.chunk_name(self._session_id, number, len(chunks))
-            is_stored = name in stored or self._list_chunk(name, shard, token)
+            is_stored = name in stored or self._list_chunk(name, group, place)
             if not is_stored:
                 return None
-            token = self._token_after(name)
+            place = self._place_after(name)
             chunks.append(name)
         return chunks
 
     def _is_over(self) -> bool:
         return self._pace.is_stopped() or (self._pace.is_late() and self._has_stored)
 
-    def _list_chunk(self, name: str, shard: Shard, token: str | None) -> bool:
-        """Store the next piece of a shard, or see that another run was first; False if over."""
+    def _list_chunk(self, name: str, group: Sequence[Shard], place: _Place) -> bool:
+        """Store the next piece of a group, or see that another run was first; False if over."""
         if self._is_over():
             return False
-        prefix = key_of(bytes.fromhex(shard.prefix))
         lines = self._new_path(".csv")
         count = 0
         with spooled(lines) as file:
-            while count < limits.LISTING_CHUNK_OBJECTS and token is not None:
+            while count < limits.LISTING_CHUNK_OBJECTS and place.shard < len(group):
                 if self._pace.is_stopped():
                     return False
-                page = self._bucket.list_page(prefix, token=token, is_deep=shard.is_deep)
+                shard = group[place.shard]
+                prefix = key_of(bytes.fromhex(shard.prefix))
+                page = self._bucket.list_page(prefix, token=place.token, is_deep=shard.is_deep)
                 file.writelines([object_line(row) for row in map(object_row, page.objects)])
                 count += len(page.objects)
-                token = page.token or None
+                is_same = bool(page.token)
+                place = _Place(place.shard, page.token) if is_same else _Place(place.shard + 1)
                 if self._pace.is_late():
                     break
-        self._store(name, lines, token)
+        self._store(name, lines, place)
         return True
 
-    def _store(self, name: str, lines: Path, token: str | None) -> None:
+    def _store(self, name: str, lines: Path, end: _Place) -> None:
         path = self._new_path(".parquet")
-        facts = {"token": token or "", "end": "no" if token else "yes"}
+        facts = {"shard": str(end.shard), "token": end.token}
         with self._lock:
             count = write_objects(self._tables.workspace, lines, path, facts)
         lines.unlink()
@@ -146,11 +159,11 @@ class _Lister:
             self._tables.keep(name, path)
             self._has_stored = True
 
-    def _token_after(self, name: str) -> str | None:
-        """Return where the piece after a stored one begins, whoever made it; None at the end."""
+    def _place_after(self, name: str) -> _Place:
+        """Return where the piece after a stored one begins, whoever made it."""
         with self._lock:
             facts = read_facts(self._tables.workspace, self._tables.fetch(name))
-        return None if facts["end"] == "yes" else facts["token"]
+        return _Place(int(facts["shard"]), facts["token"])
 
     def _new_path(self, suffix: str) -> Path:
         with self._lock:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 
 from core import limits
 from core.engine.state import Shard
@@ -33,6 +34,13 @@ def find_shards(bucket: Bucket, pool: ThreadPoolExecutor) -> tuple[Shard, ...]:
             below += prefixes if is_cut else ()
         leaves = below
     return (*done, *(_shard(leaf, is_deep=True) for leaf in leaves))
+
+
+def group_shards(shards: Sequence[Shard]) -> tuple[tuple[Shard, ...], ...]:
+    """Put shards that follow each other into groups of about as many each."""
+    count = min(len(shards), limits.LISTING_GROUPS)
+    bounds = [len(shards) * number // count for number in range(count + 1)]
+    return tuple(tuple(shards[start:end]) for start, end in pairwise(bounds))
 
 
 def _prefixes_below(bucket: Bucket, prefix: str) -> Sequence[str]:

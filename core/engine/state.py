@@ -36,7 +36,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """A part of a bucket that is listed by itself: what is below a prefix, or right below it.
+    """A part of a bucket: what is below a prefix, or right below it.
 
     ``prefix`` is the hex of its bytes. Not ``is_deep`` leaves out what has a further ``/``.
     """
@@ -47,9 +47,12 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shards:
-    """The disjoint parts that a bucket is cut into; together they are the whole."""
+    """The disjoint parts that a bucket is cut into; together they are the whole.
 
-    shards: tuple[Shard, ...]
+    Groups are listed side by side, the parts of each one after the other.
+    """
+
+    groups: tuple[tuple[Shard, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,7 @@ def base_name(session_id: SessionId) -> str:
 
 def shards_name(session_id: SessionId) -> str:
     """Name the parts that a bucket is listed in."""
-    return names.session(session_id, "listing/shards.json")
+    return names.session(session_id, "listing/groups.json")
 
 
 def chunks_prefix(session_id: SessionId) -> str:
@@ -184,9 +187,9 @@ def chunks_prefix(session_id: SessionId) -> str:
     return names.session(session_id, "listing/")
 
 
-def chunk_name(session_id: SessionId, shard: int, number: int) -> str:
-    """Name the ``number``-th piece of the listing of a shard."""
-    return f"{chunks_prefix(session_id)}{shard:05d}-{number}.parquet"
+def chunk_name(session_id: SessionId, group: int, number: int) -> str:
+    """Name the ``number``-th piece of the listing of a group of shards."""
+    return f"{chunks_prefix(session_id)}{group:03d}-{number}.parquet"
 
 
 def listing_name(session_id: SessionId) -> str:

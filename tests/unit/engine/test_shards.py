@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import limits
-from core.engine.shards import find_shards
+from core.engine.shards import find_shards, group_shards
 from core.engine.state import Shard
 from core.sources.bucket import key_of, path_of
 from core.stores.bucket import ListPage
@@ -82,3 +82,12 @@ def test_any_keys_are_listed_once(keys: set[str], page_size: int) -> None:
     check_is_whole(bucket, shards)
     assert len({(shard.prefix, shard.is_deep) for shard in shards}) == len(shards)
     assert path_of("") == b""
+
+
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 150, 4096])
+def test_groups_hold_every_shard_in_order(count: int) -> None:
+    shards = [Shard(prefix=f"{number:04x}", is_deep=True) for number in range(count)]
+    groups = group_shards(shards)
+    assert [shard for group in groups for shard in group] == shards
+    assert len(groups) == min(count, limits.LISTING_GROUPS)
+    assert max(map(len, groups)) - min(map(len, groups)) <= 1
