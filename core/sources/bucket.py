@@ -23,6 +23,8 @@ _TEXTS = (
     "content_type", "content_encoding", "content_language", "content_disposition", "cache_control"
 )  # fmt: skip
 _MAPPINGS = ("metadata", "tags")
+# ``json.dumps`` makes one each time.
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,8 @@ def encode_reference(listed: ListedObject, offset: int, length: int) -> bytes:
 def decode_reference(reference: bytes) -> tuple[ListedObject, int, int]:
     """Read a reference: the object as it was listed, offset and length."""
     try:
-        path, size, etag, modified, offset, length = json.loads(reference)
+        # A text: what encoding bytes are in would be looked for.
+        path, size, etag, modified, offset, length = json.loads(reference.decode("ascii"))
         listed = ListedObject(
             key=key_of(bytes.fromhex(path)),
             size=int(size),
@@ -153,7 +156,7 @@ def encode_properties(properties: Properties) -> str:
     for name in _MAPPINGS:
         if mapping := getattr(properties, name):
             value[name] = dict(sorted(mapping.items()))
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def read_properties(metadata: str) -> Properties:

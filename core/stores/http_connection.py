@@ -91,23 +91,13 @@ class HttpConnection:
         found = _STATUS_LINE.fullmatch(line)
         if found is None:
             raise http.client.BadStatusLine("what came is no answer")
-        headers: dict[str, str] = {}
-        name = ""
+        lines: list[bytes] = []
         while (line := readline(left)) not in _HEAD_ENDS:
             left -= len(line)
             if not line.endswith(b"\n"):
                 raise http.client.HTTPException("the answer's head is cut, or far too long")
-            text = line.decode("latin-1")
-            if text[0] in " \t":
-                # A value that goes on in another line, as older servers write them.
-                headers[name] = f"{headers.get(name, '')} {text.strip()}"
-                continue
-            name, colon, value = text.partition(":")
-            if not colon:
-                raise http.client.HTTPException("the answer's head holds what is no header")
-            name, value = name.rstrip().lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return found[1], int(found[2]), headers
+            lines.append(line)
+        return found[1], int(found[2]), _parse_headers(b"".join(lines).decode("latin-1"))
 
     def _read_length(self, length: str, size_max: int) -> bytes:
         if not _LENGTH.fullmatch(length):
@@ -147,3 +137,20 @@ class HttpConnection:
         if len(body) != size:
             raise http.client.IncompleteRead(b"", size - len(body))
         return body
+
+
+def _parse_headers(text: str) -> dict[str, str]:
+    """Return the headers of lines that each end with a line feed."""
+    headers: dict[str, str] = {}
+    name = ""
+    for line in text.split("\n")[:-1]:
+        if line[0] in " \t":
+            # A value that goes on in another line, as older servers write them.
+            headers[name] = f"{headers.get(name, '')} {line.strip()}"
+            continue
+        said, colon, value = line.partition(":")
+        if not colon:
+            raise http.client.HTTPException("the answer's head holds what is no header")
+        name, value = said.rstrip().lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

@@ -29,6 +29,9 @@ _NAMES = {
 }
 
 
+_FIELDS = {name.lower(): field for field, name in _NAMES.items()}
+
+
 def has_tags(headers: Mapping[str, str]) -> bool:
     """Say whether an object has tags, which a request of their own gives."""
     count = headers.get(_TAG_COUNT, "0")
@@ -37,13 +40,15 @@ def has_tags(headers: Mapping[str, str]) -> bool:
 
 def read_properties(headers: Mapping[str, str], tags: Mapping[str, str]) -> Properties:
     """Return what an answer's headers say; their names are in lower case."""
-    metadata = {
-        name[len(_METADATA) :]: _decode(value)
-        for name, value in headers.items()
-        if name.startswith(_METADATA)
-    }
-    values = {field: _decode_bytes(headers.get(name.lower(), "")) for field, name in _NAMES.items()}
-    values["content_encoding"] = _stored_encoding(values["content_encoding"])
+    values: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    for name, value in headers.items():
+        if name in _FIELDS:
+            values[_FIELDS[name]] = _decode_bytes(value)
+        elif name.startswith(_METADATA):
+            metadata[name[len(_METADATA) :]] = _decode(value)
+    if "content_encoding" in values:
+        values["content_encoding"] = _stored_encoding(values["content_encoding"])
     return Properties(**values, metadata=metadata, tags=tags)
 
 
@@ -85,6 +90,8 @@ def _stored_encoding(value: str) -> str:
 
 def _decode_bytes(value: str) -> str:
     """Return a header's value as text: every byte of it was read as a character of Latin-1."""
+    if value.isascii():
+        return value
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeError:

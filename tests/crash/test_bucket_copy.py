@@ -138,7 +138,7 @@ def test_a_copy_is_finished_by_running_the_job_again(start: BucketPair, tmp_path
             break
     kinds = {re.sub(r"[0-9a-f]{32}|\d", "", name) for _, name in crashing.writes}
     assert {
-        "sessions//listing/shards.json", "sessions//listing/-.parquet", "sessions//listing.json",
+        "sessions//listing/groups.json", "sessions//listing/-.parquet", "sessions//listing.json",
         "sessions//rounds/-found-.parquet", "sessions//rounds/-rows-.parquet",
         "sessions//rounds/.json", "sessions//skipped.json", "sessions//ranges/.parquet",
     } <= kinds  # fmt: skip
