@@ -178,7 +178,10 @@ def create_delta(
 
 
 def _has_repeated_paths(tables: Tables) -> bool:
-    (count, paths) = tables.workspace.row("select count(*), count(distinct path) from delta_rows")
+    """Say whether a path may stand twice: digests of 64 bits take far less memory than paths."""
+    (count, paths) = tables.workspace.row(
+        "select count(*), count(distinct hash(path)) from delta_rows"
+    )
     return bool(count != paths)
 
 

@@ -19,6 +19,7 @@ from core.engine.batches import create_ordered, read_plan, store_batches
 from core.engine.bucket_delta import (
     ORDINAL_BITS,
     batch_sql,
+    blobs_of_delta_sql,
     build_listed_delta,
     described_sql,
     fitting_limits,
@@ -184,6 +185,10 @@ class _Planner:
 
     def _need(self) -> None:
         """Create the table ``need``: every blob of the delta once."""
+        if isinstance(self._session.source, BucketSource):
+            # Blobs of objects are told apart by their paths: none stands twice.
+            self._workspace.run(f"create table need as {blobs_of_delta_sql(self._session)}")
+            return
         mapped = index_tables.mapped_id_sql(
             "source_id", self._session.source.space, self._target.id_key
         )
