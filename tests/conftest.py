@@ -1,8 +1,12 @@
 """What holds for every test."""
 
 import os
+from typing import Any
 
+import pytest
 from hypothesis import settings
+
+from core.format import keyset
 
 pytest_plugins = ["tests.emulators.plugin"]
 
@@ -11,3 +15,17 @@ pytest_plugins = ["tests.emulators.plugin"]
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
+
+# To derive a key from a passphrase takes a quarter of a second of a processor and 64 MiB, by
+# intent. In tests the slots are made with the least that the format allows, and say so, so that
+# other processes open them as cheaply. ``real_keys`` is for those that are about the real cost.
+_CHEAP_KIB = keyset.ARGON2_LANE_KIB_MIN * keyset.ARGON2_LANES
+_DEFAULTS: dict[str, Any] = keyset.wrap_passphrase.__kwdefaults__ or {}
+_REAL_KIB = _DEFAULTS["memory_kib"]
+_DEFAULTS["memory_kib"] = _CHEAP_KIB
+
+
+@pytest.fixture
+def real_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make slots of passphrases as a user's are made."""
+    monkeypatch.setitem(_DEFAULTS, "memory_kib", _REAL_KIB)

@@ -75,6 +75,7 @@ def test_every_point_comes_back_from_the_vault(story: Place) -> None:
     assert story.json("verify", "primary", "--read-data")["finding_count"] == 0
 
 
+@pytest.mark.usefixtures("real_keys")
 def test_a_vault_is_brought_back_from_its_packs_alone(story: Place) -> None:
     story.done("backup", str(story.tree), "--to", "primary")
     story.done("job", "run", "nightly")

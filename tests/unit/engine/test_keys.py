@@ -72,6 +72,7 @@ def test_the_first_slot_is_listed_without_a_secret(store: Store) -> None:
     assert list_keys(store) == (SlotView(name=FIRST_SLOT, kind="passphrase", is_usable=True),)
 
 
+@pytest.mark.usefixtures("real_keys")
 def test_an_added_passphrase_opens_the_same_keys(repository: Repository) -> None:
     add_passphrase(repository.store, SECRET, SECOND, "colleague")
     before = repository.keys

@@ -105,6 +105,7 @@ def test_a_passphrase_that_is_no_text_is_refused() -> None:
         wrap_passphrase(KEK, "", "one", memory_kib=MEMORY_KIB)
 
 
+@pytest.mark.usefixtures("real_keys")
 def test_a_new_passphrase_slot_costs_what_the_format_says() -> None:
     slot = wrap_passphrase(KEK, PASSPHRASE, "one")
     assert (slot.memory_kib, slot.iterations, slot.lanes) == (65_536, 3, 4)
