@@ -30,14 +30,14 @@ FAULTS = [
     ("localstack", faults.RESET_BEFORE),
     ("localstack", faults.RESET_AFTER),
     ("localstack", faults.CUT_BODY),
-    ("localstack", Delay(seconds=0.3)),
+    ("localstack", Delay(seconds=0.1)),
     ("azurite", refusal("azure", "InternalError")),
     ("azurite", refusal("azure", "ServerBusy")),
     ("azurite", refusal("azure", "TooManyRequests")),
     ("azurite", faults.RESET_BEFORE),
     ("azurite", faults.RESET_AFTER),
     ("azurite", faults.CUT_BODY),
-    ("azurite", Delay(seconds=0.3)),
+    ("azurite", Delay(seconds=0.1)),
 ]
 
 
