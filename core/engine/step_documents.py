@@ -51,7 +51,9 @@ _CATEGORIES = {
     )
 }  # fmt: skip
 _FOREIGN = {
+    "Lambda.Unknown": "a function died, or came to its time limit",
     "Runtime.ExitError": "a function died, most often for want of memory",
+    "Runtime.OutOfMemory": "a function died for want of memory",
     "Sandbox.Timedout": "a function came to its time limit",
     "States.ExceedToleratedFailureThreshold": "a batch could not be repacked",
     "States.Timeout": "a function came to its time limit",
@@ -233,7 +235,9 @@ def _problem(found: Mapping[str, Any]) -> str:
 class PlanAnswer:
     """What is to be done next with a session.
 
-    ``batches`` is the full prefix of the batches of round ``round`` that are to be repacked.
+    ``batches`` is the full prefix of the batches of round ``round`` that are to be repacked, and
+    ``numbers`` are theirs, as their names have them. ``more`` says that the job copies point after
+    point, so that whoever has published one looks for the next.
     """
 
     state: PlanState
@@ -244,11 +248,13 @@ class PlanAnswer:
     round: int = 0
     batches: str = ""
     batch_count: int = 0
+    numbers: tuple[str, ...] = ()
+    more: bool = False
     started: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON carries it."""
-        return {**asdict(self), "state": self.state.value}
+        return {**asdict(self), "state": self.state.value, "numbers": list(self.numbers)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ and any number of executions may work on one session.
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core import ids, limits
@@ -225,6 +226,12 @@ def _why_not_joined(appliance: Appliance, session: CopySession) -> tuple[PlanSta
     return None
 
 
+def _copies_each_point(session: CopySession) -> bool:
+    # A bucket has no points: every run makes one, so that there always are more.
+    is_repository = isinstance(session.source, Repository)
+    return is_repository and session.definition.schedule == "immediate"
+
+
 class _Planning:
     """One call's work on what is to be done next."""
 
@@ -233,7 +240,7 @@ class _Planning:
     ) -> None:
         self._appliance = appliance
         self._session = session
-        self._answer = answer
+        self._answer = replace(answer, more=_copies_each_point(session))
         self._deadline = deadline
         self._stop = _OrderToStop(session)
 
@@ -260,7 +267,7 @@ class _Planning:
             return self._unfinished()
         if not plan.batches:
             return self._then(PlanState.PUBLISH)
-        return self._repack(1, len(plan.batches))
+        return self._repack(1, range(len(plan.batches)))
 
     def _look_again(self) -> PlanAnswer:
         outcome = run_round(self._session, self._deadline, self._stop)
@@ -268,15 +275,16 @@ class _Planning:
             return self._unfinished()
         if not outcome.batches:
             return self._then(PlanState.PUBLISH)
-        return self._repack(outcome.number, len(outcome.batches))
+        return self._repack(outcome.number, outcome.batches)
 
-    def _repack(self, number: int, batch_count: int) -> PlanAnswer:
+    def _repack(self, number: int, batches: Sequence[int]) -> PlanAnswer:
         return replace(
             self._answer,
             state=PlanState.REPACK,
             round=number,
             batches=self._appliance.root + names.batches_of(self._session.id, number),
-            batch_count=batch_count,
+            batch_count=len(batches),
+            numbers=tuple(names.batch_digits(each) for each in batches),
         )
 
 

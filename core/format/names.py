@@ -158,7 +158,12 @@ def batches_of(session_id: SessionId, round_number: int) -> str:
 
 def batch(session_id: SessionId, round_number: int, number: int) -> str:
     """Name a batch; ``number`` counts through all rounds of a session."""
-    return f"{batches_of(session_id, round_number)}{number:05d}.parquet"
+    return f"{batches_of(session_id, round_number)}{batch_digits(number)}.parquet"
+
+
+def batch_digits(number: int) -> str:
+    """Write a batch's number as names do."""
+    return f"{number:05d}"
 
 
 def parse_batch(name: str) -> tuple[SessionId, int, int]:
@@ -178,12 +183,12 @@ def parse_batch(name: str) -> tuple[SessionId, int, int]:
 
 def parts_of(session_id: SessionId, batch_number: int) -> str:
     """Return the prefix of a batch's parts."""
-    return session(session_id, f"parts/{batch_number:05d}-")
+    return session(session_id, f"parts/{batch_digits(batch_number)}-")
 
 
 def part(session_id: SessionId, batch_number: int, ordinal: int) -> str:
     """Name the part that makes one finished pack of a batch real."""
-    return session(session_id, f"parts/{batch_number:05d}-{ordinal}.parquet")
+    return session(session_id, f"parts/{batch_digits(batch_number)}-{ordinal}.parquet")
 
 
 def packed_of(session_id: SessionId) -> str:

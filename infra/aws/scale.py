@@ -30,6 +30,7 @@ FUNCTION_SECONDS = 900
 # Content that a function of one processor repacks in a second. Its work takes 11 to 15 CPU seconds
 # a GB (docs/benchmarks.md), so 67 to 88 MB/s; networks of functions were seen at 50 to 85 MB/s.
 REPACK_RATE = 60 * MB
+STOP_CHECK_SECONDS = limits.STEP_STOP_CHECK_SECONDS
 # A call stops early enough for its last pack to be finished.
 REPACK_SECONDS = 780
 # Ten million blobs in 60 s on two cores (docs/benchmarks.md); plan's default memory is 2.3 cores.
@@ -107,17 +108,17 @@ class Scale:
     def transitions(self) -> int:
         """States entered, as Step Functions counts them.
 
-        Of the parent: Begin, Plan the order, What is next?, Repack batches, Are all batches done?,
-        End, How did it end?, Session ended, and two for each call of plan and publish. Of a batch:
-        its start, two for each call, and Batch ends.
+        Of the parent, which copies one point: Begin, Repack batches, Are all batches done?, End,
+        How did it end?, Does its job go on?, Session ended, and two for each call of plan and
+        publish. Of a batch: its start, two for each call, and Batch ends.
         """
-        parent = 6 + 2 * (self.plan_calls + 1) + 2 * self.publish_calls
+        parent = 7 + 2 * (self.plan_calls + 1) + 2 * self.publish_calls
         return parent + self.batches * (2 + 2 * self.batch_calls)
 
     @property
     def events(self) -> int:
         """Events of the parent's history: a task has five, another state two, the map six."""
-        return 16 + 7 * (self.plan_calls + 1) + 7 * self.publish_calls
+        return 18 + 7 * (self.plan_calls + 1) + 7 * self.publish_calls
 
     @property
     def temporary_bytes(self) -> int:
@@ -157,7 +158,9 @@ def money(found: Scale) -> dict[str, float]:
     parts = ceil(stored / limits.UPLOAD_PART_SIZE)
     # Of a pack: its part's table and its progress marker. Of a batch: its table, and a few reads.
     puts = parts + found.packs + 2 * found.packs + found.batches
-    lists = (found.blobs + found.packs + 2 * found.batches) / 1000
+    # Whether to stop is asked by two listings and a look at the record's name.
+    looks = found.size / REPACK_RATE / STOP_CHECK_SECONDS
+    lists = (found.blobs + found.packs + 2 * found.batches) / 1000 + 2 * looks
     gb_seconds = sum(
         MEMORY_MB[role] / 1024 * seconds
         for role, seconds in (
@@ -176,7 +179,7 @@ def money(found: Scale) -> dict[str, float]:
     )
     calls = found.plan_calls + 1 + found.publish_calls + found.batches * found.batch_calls
     return {
-        "S3: GET, one a blob": found.blobs * GET,
+        "S3: GET, one a blob": (found.blobs + looks) * GET,
         "S3: PUT, UploadPart, LIST": (puts + lists) * PUT,
         "S3: CompleteMultipartUpload into DEEP_ARCHIVE": found.packs * COMPLETE,
         "Lambda: memory and time": gb_seconds * LAMBDA_GB_SECOND,
@@ -221,9 +224,9 @@ LIMITS = (
         used=lambda found: min(CONCURRENCY, found.batches) * REPACK_RATE / BLOB_SIZE,
     ),
     Limit(
-        name="results of the Map in the state, 256 KiB",
+        name="numbers of batches and results of the Map in the state, 256 KiB",
         bound=STATE_BYTES_MAX,
-        used=lambda found: found.batches * len('"stopped",'),
+        used=lambda found: found.batches * len('"00000","stopped",'),
     ),
     Limit(
         name="events in the history of the parent, 25,000",

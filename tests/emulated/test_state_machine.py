@@ -32,7 +32,7 @@ class IntegrityError(Exception): pass
 
 def act(role, event):
     folder = FOLDER / (event.get("job") or event["session"])
-    work = f"{role}-{event['batch'].rpartition('/')[2]}" if role == "repack" else role
+    work = f"{role}-{event['batch'].rpartition('/')[2][:5]}" if role == "repack" else role
     for call in range(1000):
         try:
             with open(folder / f"{work}.{call}", "x") as file:
@@ -61,20 +61,17 @@ class Machine:
 
     service: S3Service
     arn: str
-    bucket: str
     folder: Path
 
 
 @pytest.fixture(scope="module")
 def machine(localstack: S3Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("scripts")
-    bucket = localstack.new_url().removeprefix("s3://")
     arns = {role: make_function(localstack, role, folder) for role in ROLES}
     values = {
         "PlanFunctionArn": arns["plan"],
         "RepackFunctionArn": arns["repack"],
         "PublishFunctionArn": arns["publish"],
-        "TargetBucket": bucket,
         "MaxConcurrency": "3",
         "Version": "0.1.0",
     }
@@ -83,7 +80,7 @@ def machine(localstack: S3Service, tmp_path_factory: pytest.TempPathFactory) -> 
     arn = client.create_state_machine(
         name=f"coldhaul-{secrets.token_hex(4)}", definition=definition, roleArn=ROLE
     )["stateMachineArn"]
-    yield Machine(localstack, arn, bucket, folder)
+    yield Machine(localstack, arn, folder)
     client.delete_state_machine(stateMachineArn=arn)
     for function in arns.values():
         localstack.client("lambda").delete_function(FunctionName=function)
@@ -133,6 +130,8 @@ def planned(
         "round": number,
         "batches": "none/",
         "batch_count": 0,
+        "numbers": ["all of them"],
+        "more": False,
         **(session or {}),
     }
 
@@ -149,10 +148,9 @@ def run(
     folder = machine.folder / name
     folder.mkdir()
     prefix = f"vault/sessions/{name}/batches/0/"
-    s3 = machine.service.client()
-    for number in range(batches):
-        s3.put_object(Bucket=machine.bucket, Key=f"{prefix}{number:04}", Body=b"")
+    numbers = json.dumps([f"{number:05}" for number in range(batches)])
     text = json.dumps({role.replace("_", "-"): lines for role, lines in script.items()})
+    text = text.replace('["all of them"]', numbers)
     (folder / "script.json").write_text(text.replace("none/", prefix).replace("JOB", name))
     client = machine.service.client("stepfunctions")
     began = client.start_execution(
@@ -199,8 +197,8 @@ def test_batches_are_repacked_and_the_point_is_published(machine: Machine) -> No
     assert ended.ends() == ["publish", "publish"]
     assert [call["round"] for call in ended.calls["plan"]] == [0, 0, 0]
     assert {call["version"] for call in ended.calls["plan"]} == {"0.1.0"}
-    (first,) = ended.calls["repack-0003"]
-    assert first["batch"].endswith("/batches/0/0003")
+    (first,) = ended.calls["repack-00003"]
+    assert first["batch"].endswith("/batches/0/00003.parquet")
     assert set(first) == {"session", "claim", "batch", "part_count", "stalled_calls"}
     assert len([role for role in ended.calls if role.startswith("repack-")]) == 5
 
@@ -218,7 +216,7 @@ def test_a_batch_is_called_again_with_what_it_returned(machine: Machine) -> None
         publish=SUCCESS,
     )
     assert ended.status == "SUCCEEDED"
-    counts = [(call["part_count"], call["stalled_calls"]) for call in ended.calls["repack-0000"]]
+    counts = [(call["part_count"], call["stalled_calls"]) for call in ended.calls["repack-00000"]]
     assert counts == [(0, 0), (7, 0), (7, 1)]
 
 
@@ -232,18 +230,15 @@ def test_a_round_is_planned_after_the_batches_of_the_one_before(machine: Machine
     )
     assert ended.status == "SUCCEEDED"
     assert [call["round"] for call in ended.calls["plan"]] == [0, 0, 1]
-    assert len(ended.calls["repack-0000"]) == 2
+    assert len(ended.calls["repack-00000"]) == 2
+
+
+NOBODY: dict[str, object] = {"session": None, "claim": None, "attempt": None, "reason": "an event"}
 
 
 @pytest.mark.parametrize("state", ["busy", "nothing"])
 def test_an_order_without_work_ends_well(machine: Machine, state: str) -> None:
-    nobody: dict[str, object] = {
-        "session": None,
-        "claim": None,
-        "attempt": None,
-        "reason": "an event",
-    }
-    ended = run(machine, order={"job": "JOB"}, plan=[planned(state, 0, nobody)], publish=SUCCESS)
+    ended = run(machine, order={"job": "JOB"}, plan=[planned(state, 0, NOBODY)], publish=SUCCESS)
     assert ended.status == "SUCCEEDED"
     assert ended.output["state"] == state
     assert set(ended.calls) == {"plan"}
@@ -272,6 +267,44 @@ def test_a_jobs_order_goes_on_as_the_session_that_plan_claimed(machine: Machine)
     assert ended.calls["publish"][0]["attempt"] == 4
 
 
+CLAIMED: dict[str, object] = {"session": "JOB", "claim": "c", "attempt": 1, "reason": "an event"}
+GOES_ON = CLAIMED | {"more": True}
+
+
+def test_a_job_that_copies_each_point_goes_on_with_the_next(machine: Machine) -> None:
+    ended = run(
+        machine,
+        order={"job": "JOB"},
+        plan=[
+            planned("publish", 0, GOES_ON),
+            planned("publish", 0, GOES_ON),
+            planned("nothing", 0, NOBODY),
+        ],
+        publish=[published("Success"), published("Warning")],
+    )
+    assert ended.status == "SUCCEEDED"
+    assert ended.output == published("Warning")
+    assert ended.ends() == ["publish", "publish"]
+    first, second, third = ended.calls["plan"]
+    assert set(first) == set(second) == {"job", "round", "execution", "started"}
+    assert len({call["execution"] for call in (first, second, third)}) == 2
+    assert second["execution"].endswith(f" {first['job']}")
+    assert first["started"] < second["started"] < third["started"]
+    assert ended.calls["publish"][1]["started"] == second["started"]
+
+
+@pytest.mark.parametrize(
+    ("order", "status"), [({"job": "JOB"}, "Failed"), (None, "Success")], ids=["failed", "ordered"]
+)
+def test_it_goes_on_with_no_other_session(
+    machine: Machine, order: dict[str, object] | None, status: str
+) -> None:
+    ended = run(
+        machine, order=order, plan=[planned("publish", 0, GOES_ON)], publish=[published(status)]
+    )
+    assert len(ended.calls["plan"]) == len(ended.calls["publish"]) == 1
+
+
 def test_a_stopped_batch_stops_the_session_and_no_alarm_rings(machine: Machine) -> None:
     ended = run(
         machine,
@@ -294,13 +327,13 @@ def test_a_stalled_batch_fails_the_session_when_the_others_are_done(machine: Mac
         batches=3,
         plan=[planned("repack")],
         repack=[DONE],
-        repack_0001=[{"state": "stalled"}],
+        repack_00001=[{"state": "stalled"}],
         publish=[published("Failed")],
     )
     assert (ended.status, ended.ends()) == ("FAILED", ["stalled"])
     assert ended.error == "SessionFailed"
     assert "said why" in ended.cause
-    assert len(ended.calls["repack-0002"]) == 1
+    assert len(ended.calls["repack-00002"]) == 1
 
 
 def test_a_session_that_does_not_prove_whole_fails_with_its_reasons(machine: Machine) -> None:
@@ -315,11 +348,11 @@ def test_a_store_that_failed_and_a_function_that_died_are_tried_again(machine: M
         batches=2,
         plan=["StoreError", planned("repack"), planned("publish")],
         repack=[DONE],
-        repack_0001=["die", DONE],
+        repack_00001=["die", DONE],
         publish=SUCCESS,
     )
     assert ended.status == "SUCCEEDED"
-    assert [len(ended.calls[role]) for role in ("plan", "repack-0001")] == [3, 2]
+    assert [len(ended.calls[role]) for role in ("plan", "repack-00001")] == [3, 2]
 
 
 def test_damage_in_a_batch_is_never_tried_again_and_its_cause_is_reported(machine: Machine) -> None:
@@ -328,11 +361,11 @@ def test_damage_in_a_batch_is_never_tried_again_and_its_cause_is_reported(machin
         batches=9,
         plan=[planned("repack")],
         repack=[DONE],
-        repack_0000=["IntegrityError"],
+        repack_00000=["IntegrityError"],
         publish=[published("Failed")],
     )
     assert (ended.status, ended.ends()) == ("FAILED", ["failed", "failed"])
-    assert len(ended.calls["repack-0000"]) == 1
+    assert len(ended.calls["repack-00000"]) == 1
     # The parent learns only that a batch failed: the batch itself has reported why before.
     first, second = ended.calls["publish"]
     assert second["error"]["Error"] == "States.ExceedToleratedFailureThreshold"

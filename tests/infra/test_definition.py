@@ -14,6 +14,7 @@ DEFINITION = ROOT / "infra/aws/state-machine.asl.json"
 STATE_SIZE_MAX = 256 << 10
 # What a function may run at the most, in seconds.
 FUNCTION_SECONDS_MAX = 900
+THROTTLED = "Lambda.TooManyRequestsException"
 NEVER_RETRIED = {"IntegrityError", "InputError", "States.ALL", "States.TaskFailed"}
 
 
@@ -42,7 +43,8 @@ def test_damage_and_wrong_input_are_never_tried_again() -> None:
     for name, task in tasks().items():
         retried = {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
         assert retried & NEVER_RETRIED == set(), name
-        assert {"StoreError", "Runtime.ExitError", "Sandbox.Timedout"} <= retried, name
+        assert {"StoreError", "Sandbox.Timedout"} <= retried, name
+        assert {"Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown"} <= retried, name
 
 
 def test_every_retry_backs_off_by_chance_and_ends() -> None:
@@ -50,7 +52,17 @@ def test_every_retry_backs_off_by_chance_and_ends() -> None:
         for rule in task["Retry"]:
             assert rule["JitterStrategy"] == "FULL", name
             assert rule["BackoffRate"] > 1, name
-            assert rule["MaxAttempts"] <= 12, name
+            is_throttled = rule["ErrorEquals"] == [THROTTLED]
+            assert rule["MaxAttempts"] <= (240 if is_throttled else 12), name
+
+
+def test_batches_wait_for_the_functions_of_others_as_long_as_these_may_take() -> None:
+    """A new account has ten functions at once, of 15 minutes each, for 50 batches and more."""
+    for name, task in tasks().items():
+        rule = next(rule for rule in task["Retry"] if rule["ErrorEquals"] == [THROTTLED])
+        longest = rule["MaxDelaySeconds"]
+        delays = [min(2 * rule["BackoffRate"] ** tried, longest) for tried in range(240)]
+        assert sum(delays[: rule["MaxAttempts"]]) / 2 > 10 * FUNCTION_SECONDS_MAX, name
 
 
 def test_every_call_is_caught_and_none_is_given_up_before_its_function_is() -> None:
@@ -60,8 +72,16 @@ def test_every_call_is_caught_and_none_is_given_up_before_its_function_is() -> N
 
 
 def test_the_results_of_all_batches_fit_into_the_state() -> None:
-    """A result is one word; the longest is ``stopped``, with quotes and comma."""
-    assert limits.SESSION_BATCHES_MAX * len('"stopped",') < STATE_SIZE_MAX // 2
+    """A result is one word, the longest ``stopped``; the numbers of the batches stand beside."""
+    each = len('"stopped",') + len('"00000",')
+    assert limits.SESSION_BATCHES_MAX * each < STATE_SIZE_MAX * 3 // 4
+
+
+def test_turns_end_long_before_their_history_is_full() -> None:
+    """An event is at most five for each of a turn's states and as many calls again."""
+    turns = json.loads(DEFINITION.read_text())["States"]["Does its job go on?"]["Choices"][0]["And"]
+    most = next(each["NumericLessThan"] for each in turns if "NumericLessThan" in each)
+    assert most * 60 < 25_000 // 2
 
 
 def test_the_map_is_distributed_and_tolerates_no_failure() -> None:
@@ -71,7 +91,8 @@ def test_the_map_is_distributed_and_tolerates_no_failure() -> None:
         "ExecutionType": "STANDARD",
     }
     assert not {field for field in batches if field.startswith("Tolerated")}
-    assert batches["ItemReader"]["Resource"] == "arn:aws:states:::s3:listObjectsV2"
+    # An ItemReader lists buckets of its own account and region alone.
+    assert "ItemReader" not in batches
 
 
 def test_it_needs_these_values_and_no_other() -> None:
@@ -80,6 +101,5 @@ def test_it_needs_these_values_and_no_other() -> None:
         "PlanFunctionArn",
         "PublishFunctionArn",
         "RepackFunctionArn",
-        "TargetBucket",
         "Version",
     }

@@ -181,10 +181,20 @@ def test_listing_is_bound_to_the_prefix() -> None:
         (listing,) = (s for s in statements(name, SERVED) if "s3:ListBucket" in s["Action"])
         prefix = "primary/*" if name == "SourcePolicy" else "vault/*"
         assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": prefix}}
-    (batches,) = (
-        s for s in statements("StateMachineRole", SERVED) if "s3:ListBucket" in s["Action"]
-    )
-    assert batches["Condition"] == {"StringLike": {"s3:prefix": "vault/sessions/*"}}
+
+
+def test_the_state_machine_calls_and_starts_and_sees_no_bucket() -> None:
+    """So that the target may be in another account or region, which a listing Map cannot see."""
+    actions = {action.partition(":")[0] for action in granted("StateMachineRole", EVERYTHING)}
+    assert actions == {"lambda", "states"}
+
+
+def test_the_executions_of_batches_may_take_the_role_as_well() -> None:
+    """Those of a distributed Map belong to a state machine named NAME/LABEL."""
+    trust = resources("AWS::IAM::Role")["StateMachineRole"]["AssumeRolePolicyDocument"]
+    (statement,) = resolve(trust, SERVED)["Statement"]
+    whole, labelled = statement["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert labelled == f"{whole}/*"
 
 
 def test_keys_are_used_for_one_thing_each() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from core.engine.steps import Appliance, plan_step, publish_step, repack_step
 from core.errors import ColdhaulError
+from core.ids import format_time
 from core.sources.repository import Repository
 from core.sources.source import Source
-from tests.support.copies import names_below
 from tests.support.stores import Crash
 
 Document = Mapping[str, Any]
@@ -24,6 +24,7 @@ Step = Callable[[Appliance, object, float], Any]
 # More calls than any test's session needs: a machine that turns in a circle is seen.
 CALLS_MAX = 2_000
 LONG = 300.0
+_PUBLISHED = {"Success", "Warning"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +60,22 @@ class Machine:
         self._seconds = seconds
         self._is_doubled = is_doubled
         self._revive = revive
+        self._newest: Document = {"more": False}
         self.calls: list[tuple[str, Document]] = []
 
     def execute(self, order: Document) -> Ended:
         """Run an execution from its order to its end; a crash or a bug comes through."""
+        ended = self._turn(order)
+        while "job" in order and self._newest["more"] and ended.answer["status"] in _PUBLISHED:
+            began = {"execution": f"one {self._newest['session']}", "started": self._now()}
+            following = self._turn({**order, **began})
+            if self._newest["state"] in {"nothing", "busy"}:
+                break
+            ended = following
+        return ended
+
+    def _turn(self, order: Document) -> Ended:
+        """Run one session, if there is any."""
         try:
             plan = self._plan({**order, "round": 0})
         except ColdhaulError as caught:
@@ -82,16 +95,19 @@ class Machine:
         return self._publish(plan, plan["state"])
 
     def _plan(self, given: Document) -> Document:
-        return self._call("plan", given, self._seconds, plan_step)
+        self._newest = self._call("plan", given, self._seconds, plan_step)
+        return self._newest
+
+    def _now(self) -> str:
+        return format_time(self._appliance.clock())
 
     def _map(self, plan: Document) -> set[str]:
-        """Repack every object that is listed below the prefix, in any order."""
-        root = self._appliance.root
-        names = names_below(self._appliance.target.store, plan["batches"].removeprefix(root))
-        random.shuffle(names)
+        """Repack every batch that has been planned, in any order."""
+        batches = [f"{plan['batches']}{number}.parquet" for number in plan["numbers"]]
+        random.shuffle(batches)
         ends = set()
-        for name in names:
-            given = {"session": plan["session"], "claim": plan["claim"], "batch": root + name}
+        for batch in batches:
+            given = {"session": plan["session"], "claim": plan["claim"], "batch": batch}
             given |= {"part_count": 0, "stalled_calls": 0}
             while (answer := self._repack(given))["state"] == "again":
                 given = {key: value for key, value in answer.items() if key != "state"}

@@ -21,7 +21,8 @@ from core.engine.step_documents import (
     read_call,
 )
 from core.errors import ColdhaulError, InputError, IntegrityError, NotReadyError, StoreError
-from core.limits import STEP_REASONS_MAX, STEP_TEXT_LENGTH_MAX
+from core.format import names
+from core.limits import SESSION_BATCHES_MAX, STEP_REASONS_MAX, STEP_TEXT_LENGTH_MAX
 
 SESSION = "b" * 32
 CLAIM = "jobs/nightly/claims/20260101T000000000001Z-" + SESSION + "-0.json"
@@ -119,9 +120,16 @@ def test_a_plan_is_called_with_what_its_last_call_answered() -> None:
     answer = PlanAnswer(state=PlanState.AGAIN, session=SESSION, claim=CLAIM, started="")
     document = json.loads(json.dumps(answer.document()))
     assert document["state"] == "again"
-    for name in ("state", "batches", "batch_count"):
+    for name in ("state", "batches", "batch_count", "numbers", "more"):
         del document[name]
     assert read_call(PlanCall, document).session == SESSION
+
+
+def test_the_numbers_of_the_largest_session_fit_into_the_state() -> None:
+    """Step Functions carries 256 KiB, and the results of as many batches stand beside them."""
+    numbers = tuple(names.batch_digits(number) for number in range(SESSION_BATCHES_MAX))
+    answer = PlanAnswer(state=PlanState.REPACK, batch_count=len(numbers), numbers=numbers)
+    assert len(json.dumps(answer.document())) < 110 * 1024
 
 
 @pytest.mark.parametrize("end", list(End))
@@ -156,6 +164,8 @@ def test_an_error_of_ours_is_told_with_its_message(error: ColdhaulError, outcome
         ("", "", "error: an unknown one; the log of the functions tells more"),
         ("Sandbox.Timedout", "RequestId: 1", "error: a function came to its time limit"),
         ("Runtime.ExitError", "signal: killed", "error: a function died, most often for want"),
+        ("Runtime.OutOfMemory", "signal: killed", "error: a function died for want of memory"),
+        ("Lambda.Unknown", "", "error: a function died, or came to its time limit"),
     ],
 )
 def test_of_other_errors_only_the_class_is_told(kind: str, cause: str, outcome: str) -> None:

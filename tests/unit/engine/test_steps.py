@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.engine.history import stop_session, view_session
-from core.engine.jobs import enable_job
+from core.engine.jobs import Terms, enable_job
 from core.engine.session import CopySession, resume, system_clock, void_session
 from core.engine.state import Report
 from core.engine.step_report import ORDERED_HERE
@@ -120,9 +120,11 @@ def test_a_plan_says_which_batches_are_to_be_repacked(pair: Pair, appliance: App
         "round": 1,
         "batches": f"vault/{prefix}",
         "batch_count": 3,
+        "numbers": ["00000", "00001", "00002"],
+        "more": False,
         "started": "",
     }
-    assert len(batches) == 3
+    assert batches == [f"{prefix}{number}.parquet" for number in answer["numbers"]]
     assert datetime.fromisoformat(answer["started"]).tzinfo is not None
 
 
@@ -225,6 +227,41 @@ def test_a_job_without_a_new_point_has_nothing_to_do(pair: Pair, appliance: Appl
     assert ended.succeeded
     assert (ended.answer["state"], ended.answer["session"]) == ("nothing", "")
     assert ended.answer["reason"] == f"the job {JOB} has nothing to copy"
+
+
+@pytest.fixture
+def immediate(tmp_path: Path) -> Pair:
+    """Give a job that copies each point, and one to copy."""
+    pair = make_pair(tmp_path / "immediate", terms=Terms(schedule="immediate"))
+    back_up(pair.source, CONTENT)
+    return pair
+
+
+def test_an_execution_copies_what_came_while_its_first_session_ran(immediate: Pair) -> None:
+    """The event of the second point finds the session of the first at work, and comes no more."""
+    appliance = make_appliance(immediate.target, immediate.source)
+    call = {"job": JOB, "execution": "one", "started": "2026-01-01T00:00:00Z"}
+    first = plan_step(appliance, call, later())
+    back_up(immediate.source, {b"new": b"content"})
+    assert Machine(appliance).execute({"job": JOB}).answer["state"] == "busy"
+    machine = Machine(appliance)
+    ended = machine.execute(call)
+    assert is_whole(immediate, ended.answer)
+    claims = claims_of(immediate.target)
+    assert len({claim.session_id for claim in claims}) == len(claims) == 2
+    assert claims[0].session_id == first.session
+    for claim in claims:
+        (attempt,) = view_session(immediate.target, claim).attempts
+        assert (attempt.runner, attempt.outcome) == ("aws", "Success")
+    assert [kind for kind, _ in machine.calls][-1] == "plan", "it looked once more"
+
+
+def test_only_a_job_that_copies_each_point_looks_for_the_next(
+    pair: Pair, immediate: Pair, appliance: Appliance
+) -> None:
+    daily = plan_step(appliance, {"job": JOB}, later())
+    each = plan_step(make_appliance(immediate.target, immediate.source), {"job": JOB}, later())
+    assert (daily.more, each.more) == (False, True)
 
 
 def test_a_disabled_job_has_nothing_to_do(pair: Pair, appliance: Appliance) -> None:
