@@ -56,7 +56,7 @@ def _deploy(service: S3Service) -> dict[str, object]:
     package = kept_package(ARCHITECTURE)
     functions = {role: _function(service, role, package) for role in _MEMORY}
     outputs = {f"{role}FunctionArn": found["FunctionArn"] for role, found in functions.items()}
-    outputs["StateMachineArn"] = _machine(service, {**outputs, "TargetBucket": target})
+    outputs["StateMachineArn"] = _machine(service, outputs)
     kept = ("Environment", "Timeout", "MemorySize")
     return {
         "outputs": outputs,

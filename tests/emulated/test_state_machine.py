@@ -407,7 +407,7 @@ def test_a_thousand_batches_pass_through_the_map(machine: Machine) -> None:
         batches=1_000,
         plan=[planned("repack"), planned("publish")],
         repack=[DONE],
-        repack_0500=[{"state": "again", "part_count": 3, "stalled_calls": 0}, DONE],
+        repack_00500=[{"state": "again", "part_count": 3, "stalled_calls": 0}, DONE],
         publish=SUCCESS,
     )
     assert ended.status == "SUCCEEDED"
