@@ -76,6 +76,10 @@ FETCH_THREADS = 32
 FETCH_THREADS_LOCAL = 2
 FETCH_BYTES_IN_FLIGHT_MAX = 64 * MIB
 
+# Parts and packs of a whole session that are looked at so many at once: each is three requests of
+# nearly nothing, and a function has 15 minutes for all of them. 16 TiB have 33,000 packs.
+PROOF_THREADS = 16
+
 # Listing a bucket: pages that are asked for at once, into how many disjoint prefixes it is cut for
 # that, in how many groups these are listed (a small bucket of many folders makes a piece of each),
 # how deep and how wide prefixes are looked for, and how many objects one stored piece of the

@@ -10,6 +10,7 @@ from core.engine.tables import Tables
 from core.errors import IntegrityError
 from core.format import names
 from core.ids import SessionId
+from core.limits import PROOF_THREADS
 
 # Batches by their numbers.
 Batches = Mapping[int, PlannedBatch]
@@ -31,9 +32,11 @@ def fetch_parts(
         batch = head.name.removeprefix(prefix).split("-", 1)[0]
         if batch.isdigit():
             stored.setdefault(int(batch), []).append(head.name)
+    wanted = [name for number in batches for name in stored.get(number, [])]
+    fetched = dict(zip(wanted, tables.fetch_names(wanted, threads=PROOF_THREADS), strict=True))
     files = {}
     for number, planned in batches.items():
-        paths = [tables.fetch(name) for name in stored.get(number, [])]
+        paths = [fetched[name] for name in stored.get(number, [])]
         if not paths or not _is_covered(tables, session_id, paths, planned.blob_count):
             return None
         files[number] = paths

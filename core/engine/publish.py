@@ -6,6 +6,7 @@ come next, then the metadata pack, then the record, and the record's create-only
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -210,13 +211,17 @@ class _Publisher:
         for session_id in sorted({row[0] for row in packs}):
             prefix = f"{names.PACKS}{session_id}/"
             sizes |= {head.name: head.size for head in self._target.store.list(prefix)}
+        told: list[tuple[str, tuple[str, str]]] = []
         for session_id, pack, size, kind, value, is_own in packs:
             name = names.pack(session_id, pack)
             if sizes.get(name) != size:
                 yield f"{name} is missing or has another size than {size}"
             elif is_own and kind:
-                head = self._target.store.head(name)
-                if (head.checksum_kind, head.checksum_value) != (kind, value):
+                told.append((name, (kind, value)))
+        with ThreadPoolExecutor(limits.PROOF_THREADS, "packs") as pool:
+            heads = pool.map(self._target.store.head, [name for name, _ in told])
+            for head, (name, checksum) in zip(heads, told, strict=True):
+                if (head.checksum_kind, head.checksum_value) != checksum:
                     yield f"{name} has another checksum than was written"
 
     def _fail(self, report: Report) -> PublishOutcome:

@@ -64,13 +64,19 @@ class Tables:
         return self.fetch_names([table.name for table in objects], objects)
 
     def fetch_names(
-        self, object_names: Sequence[str], expected: Sequence[TableObject] = ()
+        self,
+        object_names: Sequence[str],
+        expected: Sequence[TableObject] = (),
+        threads: int | None = None,
     ) -> list[Path]:
-        """Return the local files of stored tables, several of which are opened side by side."""
+        """Return the local files of stored tables, several of which are opened side by side.
+
+        ``threads`` are as many as there are cores, unless tables are small and far away.
+        """
         known = {table.name: table for table in expected}
         missing = [name for name in dict.fromkeys(object_names) if name not in self._fetched]
         paths = {name: self.workspace.new_path("table") for name in missing}
-        with ThreadPoolExecutor(os.cpu_count() or 1, "tables") as pool:
+        with ThreadPoolExecutor(threads or os.cpu_count() or 1, "tables") as pool:
             # Every result is asked for: the first error of them is the one that is raised.
             list(pool.map(lambda name: self._download(name, paths[name], known.get(name)), missing))
         for name in missing:

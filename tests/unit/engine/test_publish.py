@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -191,6 +192,23 @@ def test_a_new_pack_with_another_checksum_fails_the_session(pair: Pair) -> None:
     outcome = run_publish(replace(session, target=changed))
     assert "checksum" in reasons(outcome)
     assert kept.copied().item_count == COUNT
+
+
+def test_parts_and_packs_are_looked_at_side_by_side(pair: Pair) -> None:
+    """One after the other, those of 8 TiB would take longer than a function may run."""
+    kept = pair.seen(target=Checksummed(pair.target.store))
+    session = repacked(kept)
+    began = {what: [Event(), Event()] for what in ("/parts/", "packs/")}
+
+    def wait(kind: Kind, name: str) -> None:
+        for what, (first, second) in began.items():
+            if kind == "head" and what in name:
+                (second if first.is_set() else first).set()
+                assert second.wait(timeout=10), f"{name} alone"
+
+    watched = through(pair.target, Hooked(Checksummed(pair.target.store), wait))
+    assert run_publish(replace(session, target=watched)).is_done
+    assert all(second.is_set() for _, second in began.values())
 
 
 def missing_blobs(pair: Pair, *paths: bytes) -> Pair:
