@@ -10,6 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedRandom
 from typing import Generic, TypeVar
@@ -60,6 +61,8 @@ class Part:
             self._memory[self.size : self.size + len(piece)] = piece
         else:
             self._file.write(piece)
+            # A disk without room says so here, and not where the bytes are read.
+            self._file.flush()
         self.size += len(piece)
 
     def _reserve(self, size: int) -> None:
@@ -101,7 +104,9 @@ class Part:
         """Let go of memory or disk."""
         self._memory = bytearray()
         if self._file is not None:
-            self._file.close()
+            # Bytes that found no room are tried once more, and nobody needs them now.
+            with suppress(OSError):
+                self._file.close()
 
 
 class PartUpload(ABC, Generic[Target]):

@@ -1,8 +1,11 @@
 """What both vendors' uploads share: order, parts in memory and on disk, and ends of every kind."""
 
 import hashlib
+import resource
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -164,6 +167,31 @@ def test_a_disk_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="cannot keep a part of shelf://a") as caught:
         Shelf(20 * 2 * PART + 1)
     assert "TMPDIR" in caught.value.hint
+
+
+@contextmanager
+def disk_that_is_full_at(size: int) -> Iterator[None]:
+    """Let no file of this process become larger, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("step", [1, 7, 700, 30 * PART])
+def test_a_disk_that_fills_up_is_told_and_ends_the_upload(step: int) -> None:
+    shelf = Shelf(20 * 2 * PART + 1)
+
+    def fill() -> None:
+        for _ in range(0, 4 * PART, step):
+            shelf.write(bytes(step))
+
+    with disk_that_is_full_at(2 * PART), pytest.raises(StoreError, match="cannot keep a part"):
+        fill()
+    shelf.abort()
+    assert (shelf.content, shelf.parts, shelf._is_open) == (None, {}, False)
 
 
 def test_an_upload_that_is_given_up_waits_for_no_bandwidth() -> None:
