@@ -26,7 +26,13 @@ from core.engine.session import (
     refuse_stopped,
 )
 from core.engine.state import Attempt, Report, Transfer
-from core.errors import ConflictError, NotReadyError, StoreError
+from core.errors import (
+    ColdhaulError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    StoreError,
+)
 from core.limits import (
     EXECUTION_ATTEMPTS_MAX,
     EXECUTION_HIDDEN_SECONDS_MAX,
@@ -106,8 +112,10 @@ def begin_execution(
         if found is None or not found.is_over:
             progress.note(f"watches execution {session.id}-{attempt} of {appliance.place}")
             return attempt
-    raise NotReadyError(
-        f"{appliance.place} has begun the session {session.id} {EXECUTION_ATTEMPTS_MAX} times",
+    # Nobody is at work: said as what it is, so that the service does not wait for it in silence.
+    raise StoreError(
+        f"{appliance.place} has begun the session {session.id} {EXECUTION_ATTEMPTS_MAX} times, "
+        "and it is not over",
         hint=f"'coldhaul session abandon {session.id}' gives it up; its packs are used again.",
     )
 
@@ -157,11 +165,15 @@ class _Watcher:
     def run(self) -> SessionOutcome | None:
         try:
             execution = self._stay()
-        except StoreError as error:
+        except IntegrityError:
+            raise
+        except ColdhaulError as error:
+            # Of whatever kind: as anything else it would be a reason to run the session here too.
             raise LostSightError(
                 f"{error.message}; the appliance goes on with the session {self._session.id}",
                 hint=f"{error.hint} To watch it again: {self._watch.again}".strip(),
                 problems=error.problems,
+                items=error.items,
             ) from error
         return None if execution is None else self._outcome(execution)
 
@@ -195,10 +207,15 @@ class _Watcher:
 
     def _end_in_time(self) -> None:
         why = "" if self._ended_because else self._watch.end()
-        if why:
-            self._ended_because = why
-            self._watch.progress.note(f"ends the execution: {why}")
+        if not why:
+            return
+        try:
             self._appliance.stop(self._session.id, self._attempt, why)
+        except NotFoundError:
+            # Step Functions does not know it yet, and would let it work on: it is tried again.
+            return
+        self._ended_because = why
+        self._watch.progress.note(f"ends the execution: {why}")
 
     def _outcome(self, execution: Execution) -> SessionOutcome:
         session = self._session

@@ -27,7 +27,7 @@ from proxy.appliance_run import (
     watch_execution,
 )
 from tests.emulators.fault_proxy import FaultProxy
-from tests.emulators.faults import Rule, refusal
+from tests.emulators.faults import Refusal, Rule, refusal
 from tests.emulators.services import S3Service
 from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Heard, Stack, deploy, fails, waits
 from tests.support.copies import Pair, back_up, make_pair
@@ -54,6 +54,17 @@ def client(stack: Stack) -> AwsAppliance:
 
 def machine(service: S3Service, definition: Mapping[str, Any]) -> AwsAppliance:
     return client(deploy(service, definition, {}))
+
+
+@contextmanager
+def reached_badly(stack: Stack, operation: str, code: str, times: int) -> Iterator[AwsAppliance]:
+    """Have Step Functions refuse an operation so often."""
+    refused = Refusal(name=code, status=400)
+    rule = Rule(fault=refused, operations=frozenset({operation}), count=times)
+    with FaultProxy(stack.service.endpoint, "aws", [rule]) as proxy:
+        settings = replace(stack.service.settings, endpoint=proxy.endpoint)
+        yield AwsAppliance(stack.name, stack.region, settings)
+        assert rule.count == 0
 
 
 @contextmanager
@@ -187,3 +198,39 @@ def test_who_loses_sight_is_told_that_it_goes_on(pair: Pair, waiting: Stack) -> 
     assert "coldhaul watch it" in lost.value.hint
     assert find_running(session.id, appliance) == 1
     appliance.stop(session.id, 1, "the test is over")
+
+
+def test_one_that_has_to_end_before_it_is_known_everywhere_ends_all_the_same(
+    pair: Pair, waiting: Stack
+) -> None:
+    session, heard = pair.session(), Heard()
+    watch = Watch(progress=heard, end=lambda: "its window has closed")
+    with reached_badly(waiting, "StopExecution", "ExecutionDoesNotExist", 2) as appliance:
+        outcome = run_by_appliance(session, appliance, WHY, watch)
+    assert outcome is not None
+    assert outcome.status is SessionStatus.STOPPED
+    assert heard.notes.count("ends the execution: its window has closed") == 1
+    assert find_running(session.id, client(waiting)) is None
+
+
+def test_whatever_takes_the_sight_away_is_no_reason_to_run_it_here(
+    pair: Pair, waiting: Stack
+) -> None:
+    session, appliance = pair.session(), client(waiting)
+    assert begin_execution(session, appliance, WHY, Heard()) == 1
+    conflict = (waiting, "DescribeExecution", "ExecutionAlreadyExists", 1)
+    with reached_badly(*conflict) as blind, pytest.raises(LostSightError, match="goes on with"):
+        watch_execution(session, blind, 1, Watch(progress=Heard()))
+    appliance.stop(session.id, 1, "the test is over")
+
+
+def test_an_appliance_that_never_comes_to_an_end_is_an_error_that_people_are_told(
+    pair: Pair, localstack: S3Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.appliance_run.EXECUTION_ATTEMPTS_MAX", 1)
+    appliance, session = machine(localstack, SUCCEEDS), pair.session()
+    with pytest.raises(StoreError, match="without publishing"):
+        run_by_appliance(session, appliance, WHY, Watch(progress=Heard()))
+    with pytest.raises(StoreError, match=r"has begun the session .* 1 times") as caught:
+        run_by_appliance(session, appliance, WHY, Watch(progress=Heard()))
+    assert f"session abandon {session.id}" in caught.value.hint
