@@ -204,7 +204,7 @@ def _sam(service: S3Service, *arguments: str | Path) -> None:
             **os.environ,
             "AWS_ENDPOINT_URL": service.endpoint,
             "AWS_DEFAULT_REGION": service.settings.region,
-            "COLDHAULARCHITECTURE": ARCHITECTURE,
+            "COLDHAUL_ARCHITECTURE": ARCHITECTURE,
             "PYTHON": sys.executable,
             "SAM_CLI_TELEMETRY": "0",
         },
