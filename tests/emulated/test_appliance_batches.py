@@ -13,7 +13,7 @@ from tests.support.trees import compare_trees
 
 pytestmark = pytest.mark.xdist_group("light stack")
 
-COUNT = 100
+COUNT = 40
 # Of the state's 256 KiB: what executions carry does not grow with the batches but for one word.
 STATE_SIZE_MAX = 32 << 10
 

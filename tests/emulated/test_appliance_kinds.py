@@ -1,7 +1,7 @@
 """Every kind of source and key in the appliance; then what functions asked and told.
 
 Two sessions of two deployments: an encrypted source into a vault opened by KMS, and a bucket of
-another tool's that changes meanwhile. One is refused at first. Each name has a marker in it.
+another tool's that changes meanwhile. Both are refused at first. Each name has a marker in it.
 """
 
 import json
@@ -54,7 +54,7 @@ def reached(light_ways: Ways) -> Iterator[Ways]:
 
 @pytest.fixture(scope="module")
 def keys(reached: Ways, tmp_path_factory: pytest.TempPathFactory) -> Kind:
-    """A source whose passphrase is in Secrets Manager, a vault with a slot of a KMS key."""
+    """A source whose passphrase is in Secrets Manager, a vault that KMS opens, not at first."""
     folder = tmp_path_factory.mktemp("site")
     site = Site(folder, reached, is_encrypted=True, is_source_encrypted=True)
     site.create()
@@ -65,7 +65,11 @@ def keys(reached: Ways, tmp_path_factory: pytest.TempPathFactory) -> Kind:
     site.back_up({name: secrets.token_bytes(9_000) for name in KEYS})
     session = site.begin()
     before, names = reached.counts(), set(site.keys())
+    denied = refusal("aws", "AccessDeniedException")
+    reached.services.add(Rule(fault=denied, operations=frozenset({"Decrypt"})))
     executions = [site.execute(session)]
+    reached.clear()
+    executions.append(site.execute(session, 2))
     parameters = {**places(site), "TargetKeyArn": key, "SourceSecretArn": secret}
     return Kind(
         site=site,
@@ -130,8 +134,11 @@ def places(site: Site) -> dict[str, str]:
 
 
 def test_a_vault_is_opened_by_kms_and_a_source_by_secrets_manager(keys: Kind) -> None:
-    (execution,) = keys.executions
-    assert (execution.status, execution.output["status"]) == ("SUCCEEDED", "Success"), execution
+    refused, ended = keys.executions
+    # Without its key not even a report can be left: the execution says why.
+    assert (refused.status, refused.error) == ("FAILED", "StoreError"), refused
+    assert "kms:Decrypt" in refused.cause
+    assert (ended.status, ended.output["status"]) == ("SUCCEEDED", "Success"), ended
     keys.site.retrieve()
     folder = keys.site.root / "restored"
     keys.site.done("restore", "vault", "--to", str(folder))
@@ -210,5 +217,5 @@ def histories(kind: Kind) -> list[str]:
 
 def reports(kind: Kind) -> list[str]:
     views = list_sessions(kind.site.target(), JOB)
-    assert [len(view.attempts) for view in views] == [len(kind.executions)]
+    assert [bool(view.attempts) for view in views] == [True]
     return [repr(view) for view in views]

@@ -11,11 +11,12 @@ sys.path.append(str(Path(__file__).parents[2]))
 from localstack.runtime.main import main  # type: ignore[import-not-found]
 from localstack.services.s3 import provider  # type: ignore[import-not-found]
 
-from tests.emulators import lambda_executor, state_machines
+from tests.emulators import event_targets, lambda_executor, state_machines
 
 # A constant, the same for all. Should a version rename it, this has to fail and not be ignored.
 assert isinstance(provider.DEFAULT_S3_TMP_DIR, str)
 provider.DEFAULT_S3_TMP_DIR = tempfile.mkdtemp(prefix="s3-")
 lambda_executor.install()
 state_machines.install()
+event_targets.install()
 main()
