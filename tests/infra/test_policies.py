@@ -228,6 +228,12 @@ def test_functions_share_the_policies_and_log_for_themselves() -> None:
         }
 
 
+def test_the_proxy_finds_the_stack_by_its_name() -> None:
+    """Who asks by name is judged by ``stack/NAME/*``, which no id of a stack is."""
+    (stack,) = granted("ProxyPolicy", SERVED)["cloudformation:DescribeStacks"]
+    assert stack.endswith(":stack/archive/*")
+
+
 def test_each_permission_is_explained() -> None:
     text = (ROOT / "infra/aws/README.md").read_text()
     actions = {
