@@ -247,6 +247,14 @@ def attempts_prefix(session_id: SessionId) -> str:
     return names.session(session_id, "attempts/")
 
 
+def join_name(session_id: SessionId, own_id: SessionId) -> str:
+    """Name the mark of an execution that goes on with a session of somebody else's.
+
+    ``own_id`` is what its own session would have been.
+    """
+    return names.session(session_id, f"joins/{own_id}")
+
+
 def stop_name(session_id: SessionId, number: int) -> str:
     """Name the ``number``-th order to stop."""
     return names.session(session_id, f"stops/{number}")

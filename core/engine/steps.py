@@ -8,9 +8,11 @@ and any number of executions may work on one session.
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from core import ids, limits
+from core.engine import state
 from core.engine.jobs import load_definition
 from core.engine.plan import run_plan
 from core.engine.publish import PublishOutcome, run_publish
@@ -43,7 +45,7 @@ from core.engine.step_documents import (
     read_call,
 )
 from core.engine.step_report import ORDERED_HERE, Reporter, keep_report
-from core.errors import InputError, NotReadyError
+from core.errors import ConflictError, InputError, NotFoundError, NotReadyError
 from core.format import names
 from core.ids import JobId, SessionId
 from core.model import SessionKind, SessionStatus
@@ -192,11 +194,12 @@ def _claim_for(
         attempt=call.attempt,
         reason=call.reason or ORDERED_HERE,
     )
-    if begun.is_own:
+    if begun.is_own or _has_joined(appliance, begun.session, own_id):
         return answer, begun.session
     why = _why_not_joined(appliance, begun.session)
     if why is not None:
         return replace(answer, state=why[0], reason=why[1]), None
+    _join(appliance, begun.session, own_id)
     return answer, begun.session
 
 
@@ -209,6 +212,24 @@ def _session_id_of(call: PlanCall) -> SessionId:
         return ids.new_session_id()
     digest = hashlib.sha256(f"{call.execution} {call.started}".encode())
     return SessionId(digest.hexdigest()[:32])
+
+
+def _has_joined(appliance: Appliance, session: CopySession, own_id: SessionId) -> bool:
+    try:
+        appliance.target.store.head(state.join_name(session.id, own_id))
+    except NotFoundError:
+        return False
+    return True
+
+
+def _join(appliance: Appliance, session: CopySession, own_id: SessionId) -> None:
+    """Leave a mark by which the call that is made again after this one failed goes on.
+
+    Without it what this one wrote would look like somebody else's work: the execution would end
+    well, as if nothing were wrong, and so would every one after it.
+    """
+    with suppress(ConflictError):
+        appliance.target.store.put(state.join_name(session.id, own_id), b"")
 
 
 def _why_not_joined(appliance: Appliance, session: CopySession) -> tuple[PlanState, str] | None:

@@ -297,6 +297,29 @@ def test_a_session_that_has_not_moved_for_long_is_joined(pair: Pair, appliance: 
     assert attempt.runner_reason == ORDERED_HERE
 
 
+def test_a_call_that_failed_after_it_joined_is_made_again_and_fails_again(
+    pair: Pair, appliance: Appliance
+) -> None:
+    """What it wrote is no sign of somebody else: that would end the execution well, for ever."""
+
+    def fail(kind: Kind, name: str) -> None:
+        if kind in {"put", "complete"} and "plan.json" in name:
+            raise StoreError("the bucket is full")
+
+    session = pair.session()
+    patient = replace(appliance, clock=lambda: system_clock() + timedelta(seconds=610))
+    failing = pair.seen(target=Hooked(pair.target.store, fail)).target
+    call = {"job": JOB, "execution": "one", "started": "2026-01-01T00:00:00Z"}
+    with pytest.raises(StoreError):
+        plan_step(replace(patient, target=failing), call, later())
+    with pytest.raises(StoreError):
+        plan_step(replace(appliance, target=failing), call, later())
+    again = plan_step(appliance, call, later())
+    assert (again.state, again.session) == ("repack", session.id)
+    other = plan_step(appliance, {**call, "execution": "two"}, later())
+    assert other.state == "busy"
+
+
 def test_a_clock_that_is_behind_the_stores_joins_nothing(pair: Pair, appliance: Appliance) -> None:
     pair.session()
     behind = replace(appliance, clock=lambda: datetime.now(UTC) - FAR)
