@@ -8,8 +8,9 @@ from core.errors import InputError
 from proxy.fields import Name, Table, one_of, parsed
 from proxy.store_table import parse_region
 
-# What CloudFormation takes for the name of a stack.
-_STACK = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}", re.ASCII)
+# What CloudFormation takes for the name of a stack, but shorter: the functions are called after it,
+# the longest "NAME-publish", and Lambda takes 64 characters.
+_STACK = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,55}", re.ASCII)
 
 
 class ApplianceKind(StrEnum):
@@ -22,7 +23,8 @@ def _parse_stack(text: str) -> str:
     if not _STACK.fullmatch(text):
         raise InputError(
             "it cannot be the name of a stack",
-            hint="write the one that it was deployed as: a letter, then letters, digits and '-'",
+            hint="write the one that it was deployed as: a letter, then letters, digits and '-', "
+            "56 characters at most",
         )
     return text
 

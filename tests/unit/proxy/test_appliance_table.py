@@ -24,7 +24,7 @@ def test_other_regions_are_allowed_only_when_said() -> None:
         ("stack", ""),
         ("stack", "1st"),
         ("stack", "-x"),
-        ("stack", "a" * 129),
+        ("stack", "a" * 57),
         ("stack", "a b"),
         ("stack", "arn:aws:cloudformation"),
         ("region", "Frankfurt"),
