@@ -124,7 +124,7 @@ def test_the_appliance_goes_on_where_a_local_runner_was_stopped(site: Site) -> N
 
 def stop_in_the_middle(site: Site, session: CopySession) -> None:
     """Have the appliance work until it has made a part, and stop its execution there."""
-    slow = Rule(fault=Delay(seconds=0.4), methods=frozenset({"GET"}), path="/primary/blobs/")
+    slow = Rule(fault=Delay(seconds=1), methods=frozenset({"GET"}), path="/primary/blobs/")
     site.ways.functions.add(slow)
     arn = site.order(session)
     site.until(lambda: site.parts(session))

@@ -125,8 +125,8 @@ def test_a_source_that_is_throttled(site: Site) -> None:
 
 
 def test_a_stopped_execution_is_continued_by_the_next_attempt(site: Site) -> None:
-    session = site.begin()
-    site.ways.functions.add(slow(0.5))
+    session = site.begin(batch_size=30_000)
+    site.ways.functions.add(slow(1))
     arn = site.order(session)
     site.until(lambda: site.parts(session))
     site.stack.service.client("stepfunctions").stop_execution(executionArn=arn)
