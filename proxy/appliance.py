@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from core.engine.check import Finding
-from core.ids import SessionId
+from core.ids import JobId, SessionId
 from core.plan.placement import Served
 
 
@@ -88,6 +88,12 @@ class Appliance(Protocol):
 
     def find(self, session_id: SessionId, attempt: int) -> Execution | None:
         """Return an execution; None when there is none of this number, or not to be seen yet."""
+
+    def find_ordered(self, job_id: JobId) -> str | None:
+        """Return what a running execution is called that an event or schedule ordered for a job.
+
+        It is not named after a session, and works at whatever session of the job is open.
+        """
 
     def stop(self, session_id: SessionId, attempt: int, why: str) -> None:
         """End an execution where it is. What its functions are just doing they finish."""

@@ -4,7 +4,8 @@ Executions are those of its Step Functions state machine, named ``<session id>-<
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any
 
 from core.engine.check import Finding
 from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, StoreError
-from core.ids import SessionId
+from core.ids import JobId, SessionId
 from core.plan.placement import Served
 from core.stores.aws_service import AwsService
 from core.stores.s3_answers import Answer
@@ -45,6 +46,9 @@ _USABLE = frozenset(
     }
 )
 _HOW_TO_DEPLOY = "'coldhaul appliance deploy' says how it is deployed."
+_OF_SESSION = re.compile(r"[0-9a-f]{32}-[0-9]+")
+# One page: an appliance has a few executions at a time.
+_LISTED_MAX = 1000
 # What Step Functions keeps of a reason to stop.
 _WHY_LENGTH_MAX = 256
 
@@ -135,6 +139,26 @@ class AwsAppliance:
             return None
         return _execution(attempt, answer)
 
+    def find_ordered(self, job_id: JobId) -> str | None:
+        """Look at the input of each running execution that is not named after a session."""
+        for each in self._list(_LISTED_MAX, statusFilter="RUNNING"):
+            name = str(each["name"])
+            if _OF_SESSION.fullmatch(name) is None and self._ordered_job(name) == job_id:
+                return name
+        return None
+
+    def _ordered_job(self, name: str) -> object:
+        """Return the job that an execution was ordered for, None if it names none or is gone."""
+        request = self._on_execution("look at", name, "states:DescribeExecution")
+        try:
+            answer = self._machine.call(
+                request, "describe_execution", ("status",), executionArn=request.resource
+            )
+            order = json.loads(answer.get("input", "null"))
+        except (NotFoundError, ValueError):
+            return None
+        return order.get("job") if isinstance(order, dict) else None
+
     def stop(self, session_id: SessionId, attempt: int, why: str) -> None:
         """End an execution where it is; one that is over stays as it is."""
         name = _execution_name(session_id, attempt)
@@ -150,6 +174,9 @@ class AwsAppliance:
 
     def recent(self, count: int) -> list[Execution]:
         """Return the newest executions, whatever session they are of."""
+        return [_execution(0, each) for each in self._list(count)]
+
+    def _list(self, count: int, **which: str) -> Sequence[Mapping[str, Any]]:
         request = self._request("list", "executions", "states:ListExecutions", self._arn)
         answer = self._machine.call(
             request,
@@ -157,8 +184,10 @@ class AwsAppliance:
             ("executions",),
             stateMachineArn=self._arn,
             maxResults=count,
+            **which,
         )
-        return [_execution(0, each) for each in answer["executions"]]
+        executions: Sequence[Mapping[str, Any]] = answer["executions"]
+        return executions
 
     def function(self, arn: str) -> Mapping[str, Any]:
         """Return what Lambda says of a function's configuration."""

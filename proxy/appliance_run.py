@@ -31,6 +31,7 @@ from core.errors import (
     ConflictError,
     IntegrityError,
     NotFoundError,
+    NotReadyError,
     StoreError,
 )
 from core.limits import (
@@ -129,6 +130,24 @@ def find_running(session_id: ids.SessionId, appliance: Appliance) -> int | None:
         if not found.is_over:
             return attempt
     return None
+
+
+def refuse_doubled(session: CopySession, appliance: Appliance) -> None:
+    """Refuse to start an execution beside one that an event or the schedule has started.
+
+    Both would go through the same batches in the same order, and every pack be paid for twice.
+    """
+    job_id = session.claim.job_id
+    if job_id is None or find_running(session.id, appliance) is not None:
+        return
+    name = appliance.find_ordered(job_id)
+    if name is not None:
+        raise NotReadyError(
+            f"{appliance.place} works at the job {job_id} already: an event or its schedule has "
+            f"started the execution {name}",
+            hint=f"'coldhaul session show {session.id}' says how far it is, and 'coldhaul session "
+            f"stop {session.id}' ends it.",
+        )
 
 
 def _start(session: CopySession, appliance: Appliance, attempt: int, reason: str) -> bool:

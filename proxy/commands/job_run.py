@@ -12,7 +12,7 @@ from core.engine.session import CopySession, system_clock
 from core.ids import PointId
 from core.model import SessionStatus
 from core.plan.placement import NOT_CONFIGURED, Place
-from proxy.appliance_run import Watch
+from proxy.appliance_run import Watch, refuse_doubled
 from proxy.commands.arguments import JobName
 from proxy.documents import Document, damaged_documents, point_document, transfer_document
 from proxy.exits import DONE, INTEGRITY, NOT_READY, STORE, WARNINGS
@@ -62,7 +62,11 @@ def run(
     def begin() -> CopySession | None:
         target, source, definition = job.target, job.source, job.definition
         begun = begin_session(target, source, definition, system_clock, backfill=point)
-        return None if begun is None else begun.session
+        if begun is None:
+            return None
+        if placed.appliance is not None and not begun.is_own:
+            refuse_doubled(begun.session, placed.appliance)
+        return begun.session
 
     return show_run(invocation, name, placed, begin)
 

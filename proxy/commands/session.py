@@ -18,7 +18,7 @@ from core.engine.skipped import read_skipped
 from core.errors import InputError, NotReadyError
 from core.model import SessionKind
 from proxy.appliance_opening import open_appliance
-from proxy.appliance_run import find_running, watch_execution
+from proxy.appliance_run import find_running, refuse_doubled, watch_execution
 from proxy.commands.arguments import SessionText
 from proxy.commands.job_run import show_end, show_run, watch_terms
 from proxy.definition import load_equal_definition
@@ -188,6 +188,8 @@ def resume(invocation: Invocation, session: SessionText) -> int:
     found = _find_copy(invocation, session)
     job_id, copy = _copy_session(invocation, found)
     placed = place_job(invocation, job_id)
+    if placed.appliance is not None:
+        refuse_doubled(copy, placed.appliance)
     resume_session(found.repository, found.claim)
     return show_run(invocation, job_id, placed, lambda: copy)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.engine.jobs import load_definition
 from core.ids import JobId
-from core.sources.repository import open_repository
+from core.sources.repository import Repository, open_repository
 from core.stores.opening import open_store
 from tests.cli.clouds import move_to
 from tests.cli.place import Place
@@ -41,8 +41,16 @@ class Site(Place):
 
     def functions(self) -> Functions:
         """Return what does the work of the appliance."""
-        target, source = (
-            open_repository(open_store(f"{self.url}/{name}", self.service.settings), None)
-            for name in ("vault", "primary")
-        )
-        return Functions(target, source, load_definition(target, JobId("nightly")))
+        target = self.target()
+        return Functions(target, self.source(), load_definition(target, JobId("nightly")))
+
+    def target(self) -> Repository:
+        """Open the vault."""
+        return self._open("vault")
+
+    def source(self) -> Repository:
+        """Open the primary."""
+        return self._open("primary")
+
+    def _open(self, name: str) -> Repository:
+        return open_repository(open_store(f"{self.url}/{name}", self.service.settings), None)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from core.engine.jobs import load_definition
+from core.engine.run import begin_session
+from core.engine.session import system_clock
+from core.ids import JobId
 from tests.cli.appliance_site import Site
 from tests.emulators.services import S3Service
 from tests.support.appliances import WAITS_FOREVER, fails, waits
@@ -116,3 +120,26 @@ def test_a_fallback_is_said_aloud(site: Site) -> None:
     assert "ran on     local, because fallback" in " ".join(answer.out.split("\n"))
     assert "DEEP_ARCHIVE" in answer.out
     assert "warning: fallback" in answer.err
+
+
+def test_what_an_event_has_started_is_not_started_once_more_by_hand(site: Site) -> None:
+    stack = site.appoint(WAITS_FOREVER)
+    client, machine = stack.client("stepfunctions"), stack.outputs["StateMachineArn"]
+    started = client.start_execution(
+        stateMachineArn=machine, name="event", input='{"job":"nightly"}'
+    )
+    definition = load_definition(site.target(), JobId("nightly"))
+    begun = begin_session(site.target(), site.source(), definition, system_clock)
+    assert begun is not None
+    for command in (("job", "run", "nightly"), ("session", "resume", begun.session.id)):
+        error = site.json(*command, code=5)["error"]
+        assert "works at the job nightly already" in error["message"]
+        assert f"session show {begun.session.id}" in error["hint"]
+    assert len(stack.executions()) == 1
+    client.stop_execution(executionArn=started["executionArn"])
+    process = site.start("job", "run", "nightly", "--config", str(site.config))
+    until(process, f"started as execution {begun.session.id}-1")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    arn = started["executionArn"].removesuffix("event") + f"{begun.session.id}-1"
+    client.stop_execution(executionArn=arn)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.errors import ConflictError, InputError, NotFoundError, StoreError
-from core.ids import SessionId
+from core.ids import JobId, SessionId
 from core.plan.placement import Served
 from proxy.appliance import Execution, Order, Standing
 from proxy.appliance_aws import AwsAppliance
@@ -175,3 +175,20 @@ def test_a_start_whose_answer_was_lost_is_one_start(waiting: Stack) -> None:
         AwsAppliance(waiting.name, waiting.region, settings).start(order(7))
     assert len(waiting.executions()) == before + 1
     client(waiting).stop(SESSION, 7, "the test is over")
+
+
+def test_an_execution_that_an_event_ordered_is_found_by_its_job(waiting: Stack) -> None:
+    appliance, steps = client(waiting), waiting.client("stepfunctions")
+    machine = waiting.outputs["StateMachineArn"]
+    job, other = JobId("nightly"), JobId("weekly")
+    inputs = {"event": '{"job": "nightly"}', "odd": "[1]", f"{SESSION}-70": '{"job": "nightly"}'}
+    arns = {
+        name: steps.start_execution(stateMachineArn=machine, name=name, input=text)["executionArn"]
+        for name, text in inputs.items()
+    }
+    assert appliance.find_ordered(job) == "event"
+    assert appliance.find_ordered(other) is None
+    steps.stop_execution(executionArn=arns.pop("event"))
+    assert appliance.find_ordered(job) is None
+    for arn in arns.values():
+        steps.stop_execution(executionArn=arn)
