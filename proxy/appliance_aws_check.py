@@ -1,5 +1,6 @@
 """Whether a stack can run sessions: all that can be found out without starting anything."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 _ROLES = ("Plan", "Repack", "Publish")
 # No session has this id, so nothing is found and nothing stopped: only the right is tried.
 _NOBODY = SessionId("0" * 32)
+# How executions that a proxy starts are called; an event's have another name.
+_OF_SESSION = re.compile(r":[0-9a-f]{32}-[0-9]+$")
 # The failures of the last days are among so many, and a page has no more.
 _RECENT_MAX = 50
 _FAILURES_SHOWN_MAX = 5
@@ -120,5 +123,8 @@ def _check_executions(appliance: "AwsAppliance") -> Iterator[Finding]:
             level=Level.WARNING,
             what="failed execution",
             detail=f"{each.name} {each.standing} at {ended}",
-            hint="'coldhaul session show' with the first part of its name says why.",
+            hint="'coldhaul session show' with the first part of its name says why."
+            if _OF_SESSION.search(each.name)
+            else "An event or the schedule started it: its input names the job, and 'coldhaul "
+            "session list' with that shows its session, if it had one.",
         )

@@ -53,6 +53,19 @@ def test_what_failed_of_late_is_a_warning_without_its_words(findings: list[Findi
     assert failure.level is Level.WARNING
     assert f"{SESSION}-1" in failure.detail
     assert "denied" not in failure.detail
+    assert "first part of its name" in failure.hint
+
+
+def test_what_an_event_started_is_looked_for_by_its_job(localstack: S3Service) -> None:
+    own = deploy(localstack, fails("X", "y"), {})
+    machine = own.outputs["StateMachineArn"]
+    own.client("stepfunctions").start_execution(stateMachineArn=machine, name="an-event")
+    appliance = AwsAppliance(own.name, own.region, own.service.settings)
+    while not all(each.is_over for each in appliance.recent(5)):
+        time.sleep(0.1)
+    hint = of(list(inspect_stack(appliance)), "failed execution").hint
+    assert "its input names the job" in hint
+    assert "first part of its name" not in hint
 
 
 def test_functions_that_are_not_there_are_named(findings: list[Finding]) -> None:
