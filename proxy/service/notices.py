@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from core import limits
 from core.engine.run import SessionOutcome
 from core.errors import ColdhaulError
+from core.plan.placement import is_fallback
 from proxy.service.event_log import EventLog
 from proxy.service.mail import send_mail
 from proxy.service.metrics import Metrics
@@ -47,15 +48,20 @@ class Notice:
         return {key: value for key, value in asdict(self).items() if key != "is_urgent"}
 
 
-def outcome_notice(proxy: str, job: str, time: str, outcome: SessionOutcome) -> Notice:
-    """Make the notice of a run that came to an end."""
+def outcome_notice(proxy: str, job: str, time: str, outcome: SessionOutcome, why: str) -> Notice:
+    """Make the notice of a run that came to an end; ``why`` says why it ran where it did.
+
+    A fallback is told whatever its status is: its appliance is broken, and content costs egress.
+    """
     report, record, moved = outcome.report, outcome.record, outcome.transfer
+    reasons = report.reasons if report else record.warnings if record else ()
+    fell_back = is_fallback(why)
     return Notice(
         proxy=proxy,
         job=job,
         time=time,
         status=outcome.status.value,
-        reasons=report.reasons if report else record.warnings if record else (),
+        reasons=(why, *reasons) if fell_back else reasons,
         session=outcome.session_id,
         source_point=outcome.source_point,
         restore_point=record.id if record else "",
@@ -65,6 +71,7 @@ def outcome_notice(proxy: str, job: str, time: str, outcome: SessionOutcome) -> 
         content_size=moved.content_size,
         stored_size=moved.stored_size,
         seconds=round(outcome.seconds, 3),
+        is_urgent=fell_back,
     )
 
 

@@ -224,7 +224,8 @@ class Service:
         state.last_outcome = outcome_document(outcome, now)
         moved, status = outcome.transfer, outcome.status.value
         self._metrics.count_run(state.name, status, moved, outcome.seconds, now.timestamp())
-        notice = outcome_notice(self._shown_name(), state.name, now.isoformat(), outcome)
+        name = self._shown_name()
+        notice = outcome_notice(name, state.name, now.isoformat(), outcome, run.reason)
         tell = self._log.error if status == "Failed" else self._log.info
         tell(
             "session ended",

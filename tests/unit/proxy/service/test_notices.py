@@ -14,6 +14,7 @@ from core.engine.state import DamagedItem, Report, Transfer
 from core.errors import IntegrityError, StoreError
 from core.ids import PointId, SessionId
 from core.model import SessionStatus
+from core.plan.placement import NOT_CONFIGURED, fallback_reason
 from proxy.service import webhook
 from proxy.service.event_log import EventLog
 from proxy.service.metrics import Metrics
@@ -49,7 +50,7 @@ def test_an_outcome_is_told_in_counts() -> None:
         transfer=Transfer(pack_count=1, blob_count=2, content_size=30, stored_size=4),
         seconds=1.23456,
     )
-    assert outcome_notice("hq", "nightly", "now", outcome).document() == {
+    assert outcome_notice("hq", "nightly", "now", outcome, NOT_CONFIGURED).document() == {
         "proxy": "hq",
         "job": "nightly",
         "time": "now",
@@ -65,6 +66,24 @@ def test_an_outcome_is_told_in_counts() -> None:
         "stored_size": 4,
         "seconds": 1.235,
     }
+
+
+def test_a_fallback_is_urgent_however_well_it_ended() -> None:
+    outcome = SessionOutcome(
+        session_id=SessionId("a" * 32),
+        source_point=PointId("p"),
+        status=SessionStatus.SUCCESS,
+        record=None,
+        report=None,
+        plan=None,
+        transfer=Transfer(),
+        seconds=1.0,
+    )
+    why = fallback_reason(StoreError("the stack is gone"))
+    told = outcome_notice("hq", "nightly", "now", outcome, why)
+    assert (told.status, told.is_urgent, told.reasons) == ("Success", True, (why,))
+    quiet = outcome_notice("hq", "nightly", "now", outcome, NOT_CONFIGURED)
+    assert (quiet.is_urgent, quiet.reasons) == (False, ())
 
 
 def test_damage_is_urgent_and_other_errors_are_not() -> None:
