@@ -15,11 +15,15 @@ from tests.emulators.services import S3Service
 _SECONDS_MAX = 600
 
 
+# What is deployed once, and the tests of it: there is one in a run, whoever asks for it.
+_GROUPS = {"aws_stack": "aws stack", "light_ways": "light stack"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have all tests of the stack run one after the other, by one worker."""
+    """Have all tests of a stack run one after the other, by one worker."""
     for item in items:
-        if "aws_stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("aws stack"))
+        for fixture in _GROUPS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(_GROUPS[fixture]))
             item.add_marker(pytest.mark.timeout(_SECONDS_MAX))
 
 
