@@ -381,7 +381,8 @@ def test_descriptors_are_bounded_and_given_back(root: Path) -> None:
     before = count()
     assert use() - before < 350
     gc.collect()
-    assert count() == before
+    # Fewer, when something of an earlier test went only now.
+    assert count() <= before
 
 
 # --- Where it is -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ _SECONDS_MAX = 600
 
 
 # What is deployed once, and the tests of it: there is one in a run, whoever asks for it.
-_GROUPS = {"aws_stack": "aws stack", "light_ways": "light stack"}
+_GROUPS = {"aws_stack": "aws stack", "light_ways": "aws stack"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
