@@ -164,7 +164,17 @@ class FunctionProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, patience: float) -> None:
-        """Start the runtime and wait until it asks for an event, or raise NotStartedError."""
+        """Start the runtime and wait until it asks for an event, or raise NotStartedError.
+
+        What cannot be loaded is tried once more: on a machine that does much else, something may
+        have been missing for a moment. What is wrong for good is wrong the second time too.
+        """
+        try:
+            self._start(patience)
+        except NotStartedError:
+            self._start(patience)
+
+    def _start(self, patience: float) -> None:
         assert self._process is None, "already started"
         self._api = api = RuntimeApi(self._seconds)
         temporary = self._folder / "tmp"
