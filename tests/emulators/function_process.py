@@ -166,8 +166,7 @@ class FunctionProcess:
     def start(self, patience: float) -> None:
         """Start the runtime and wait until it asks for an event, or raise NotStartedError.
 
-        What cannot be loaded is tried once more: on a machine that does much else, something may
-        have been missing for a moment. What is wrong for good is wrong the second time too.
+        A failed start is tried once more, as Lambda does: it initializes anew in the first call.
         """
         try:
             self._start(patience)

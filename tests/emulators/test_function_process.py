@@ -115,6 +115,24 @@ def test_a_module_that_cannot_be_loaded_is_said(make: Make) -> None:
     assert json.loads(raised.value.payload)["errorType"] == "Runtime.ImportModuleError"
 
 
+def test_a_start_that_failed_is_tried_once_more(make: Make, tmp_path: Path) -> None:
+    function = make(
+        """
+import pathlib
+
+seen = pathlib.Path(__file__).with_name("seen")
+if not seen.exists():
+    seen.touch()
+    import not_there
+
+def handler(event, context):
+    return "loaded"
+"""
+    )
+    assert value(call(function)) == "loaded"
+    assert (tmp_path / "seen").exists()
+
+
 def test_a_function_that_dies_is_started_anew(make: Make) -> None:
     function = make(
         """
