@@ -46,10 +46,14 @@ Target = TypeVar("Target", bound=UploadTarget)
 class Part:
     """The bytes of one part. They are written by one thread and then read by another."""
 
-    def __init__(self, size_max: int, *, in_memory: bool) -> None:
-        """Begin without any; ``size_max`` is how many there will be at most."""
+    def __init__(self, size_max: int, *, in_memory: bool, expected: int = 0) -> None:
+        """Begin without any; ``size_max`` is how many there will be at most.
+
+        Memory for ``expected`` is had at once: memory that grows leaves holes of what it was.
+        """
         self._memory = bytearray()
         self._size_max = size_max
+        self._expected = expected
         # Closed by ``close``: it lives as long as its upload.
         self._file = None if in_memory else tempfile.TemporaryFile()  # noqa: SIM115
         self.size = 0
@@ -69,7 +73,11 @@ class Part:
         """Make room: twice as much each time, but not more than ever needed, as Python would."""
         before = len(self._memory)
         if size > before:
-            self._memory += bytes(min(self._size_max, max(size, 2 * before)) - before)
+            wanted = min(self._size_max, max(size, 2 * before, self._expected))
+            if before:
+                self._memory += bytes(wanted - before)
+            else:
+                self._memory = bytearray(wanted)
 
     @property
     def memory(self) -> bytearray:
@@ -212,7 +220,11 @@ class PartUpload(ABC, Generic[Target]):
 
     def _new_part(self) -> Part:
         return self._on_disk(
-            lambda: Part(self._part_size, in_memory=is_kept_in_memory(self._part_size))
+            lambda: Part(
+                self._part_size,
+                in_memory=is_kept_in_memory(self._part_size),
+                expected=min(self._part_size, self._target.size),
+            )
         )
 
     def _on_disk(self, step: Callable[[], Result]) -> Result:

@@ -204,3 +204,20 @@ def test_an_upload_that_is_given_up_waits_for_no_bandwidth() -> None:
     shelf.abort()
     assert time.monotonic() - begun < 60
     assert (shelf.content, shelf.discarded) == (None, 1)
+
+
+def test_memory_that_will_be_needed_is_had_at_once() -> None:
+    part = Part(PART, in_memory=True, expected=600)
+    whole = b""
+    for size, room in [(10, 600), (590, 600), (10, PART)]:
+        part.write(memoryview(bytes([size % 256]) * size))
+        whole += bytes([size % 256]) * size
+        assert len(part._memory) == room
+    assert part.memory == whole
+
+
+def test_an_upload_takes_no_more_memory_than_its_object_needs() -> None:
+    shelf = Shelf(PART // 4)
+    shelf.write(b"x")
+    assert len(shelf._waiting._memory) == PART // 4
+    shelf.abort()
