@@ -19,6 +19,8 @@ _SECONDS_MAX = 600
 _GROUPS = {"aws_stack": "aws stack", "light_ways": "aws stack"}
 
 
+# Before xdist reads the marks, in whatever order the two are loaded.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have all tests of a stack run one after the other, by one worker."""
     for item in items:

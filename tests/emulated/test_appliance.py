@@ -17,8 +17,6 @@ from tests.emulators.faults import Delay, Rule
 from tests.support.invariants import check_copies
 from tests.support.trees import compare_trees
 
-pytestmark = pytest.mark.xdist_group("light stack")
-
 
 @pytest.fixture(scope="module")
 def vault(light_ways: Ways, tmp_path_factory: pytest.TempPathFactory) -> Site:

@@ -5,13 +5,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from core.engine.batches import read_plan
 from tests.emulated.site import Site, Ways
 from tests.support.trees import compare_trees
-
-pytestmark = pytest.mark.xdist_group("light stack")
 
 COUNT = 40
 # Of the state's 256 KiB: what executions carry does not grow with the batches but for one word.

@@ -20,8 +20,6 @@ from tests.emulators.faults import LATE_LISTING, Delay, Rule, refusal
 from tests.support.invariants import check_copies
 from tests.support.trees import compare_trees
 
-pytestmark = pytest.mark.xdist_group("light stack")
-
 BLOBS = "/primary/blobs/"
 GET = frozenset({"GetObject"})
 

@@ -21,8 +21,6 @@ from tests.emulated.stack import ROLES, Execution
 from tests.emulators.faults import Rule, refusal
 from tests.support.invariants import check_copies
 
-pytestmark = pytest.mark.xdist_group("light stack")
-
 MARKER = "zebra-payroll"
 KEYS = [f"{MARKER}/{MARKER}-{number}" for number in range(4)]
 CHANGED, VANISHED = KEYS[1], KEYS[2]

@@ -135,7 +135,7 @@ def test_a_member_of_a_pool_waits_for_packs_that_the_configuration_makes_slow(
     place: Place, localstack: S3Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = move_to(place, localstack, "vault")
-    place.config.write_text(place.config.read_text() + 'write_bandwidth = "1 MB/s"\n')
+    place.config.write_text(place.config.read_text() + 'write_bandwidth = "10 MB/s"\n')
     make_ready(place)
     claimer, member = runner_of(place), runner_of(place, is_shared=True)
     claimer.run(BEGIN, order(stop=_stop_later()), lambda _: None)
@@ -143,7 +143,7 @@ def test_a_member_of_a_pool_waits_for_packs_that_the_configuration_makes_slow(
     store.delete([head.name for head in store.list("sessions/") if "/attempts/" in head.name])
     monkeypatch.setattr(limits, "POOL_JOIN_AFTER_SECONDS", 0)
     assert member.look(NEVER).decision.step is Step.WAIT
-    monkeypatch.setattr(limits, "POOL_JOIN_AFTER_SECONDS", -limits.PACK_SIZE_MAX / 1_000_000)
+    monkeypatch.setattr(limits, "POOL_JOIN_AFTER_SECONDS", -limits.PACK_SIZE_MAX / 10_000_000)
     assert member.look(NEVER).decision.step is Step.RESUME
 
 
