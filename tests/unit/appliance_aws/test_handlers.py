@@ -75,6 +75,12 @@ def lines_are_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers.logger.registered_handler, "stream", PresentOutput())
 
 
+@pytest.fixture(autouse=True)
+def no_metrics_are_left_over() -> None:
+    """Powertools keeps metrics for the process until a handler writes them."""
+    handlers.metrics.clear_metrics()
+
+
 Deploy = Callable[[Appliance], None]
 
 
