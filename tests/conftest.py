@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from core.format import keyset
+from core.format import slots, wrapping
 
 pytest_plugins = ["tests.emulators.plugin"]
 
@@ -19,8 +19,8 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 # To derive a key from a passphrase takes a quarter of a second of a processor and 64 MiB, by
 # intent. In tests the slots are made with the least that the format allows, and say so, so that
 # other processes open them as cheaply. ``real_keys`` is for those that are about the real cost.
-_CHEAP_KIB = keyset.ARGON2_LANE_KIB_MIN * keyset.ARGON2_LANES
-_DEFAULTS: dict[str, Any] = keyset.wrap_passphrase.__kwdefaults__ or {}
+_CHEAP_KIB = slots.ARGON2_LANE_KIB_MIN * wrapping.ARGON2_LANES
+_DEFAULTS: dict[str, Any] = wrapping.wrap_passphrase.__kwdefaults__ or {}
 _REAL_KIB = _DEFAULTS["memory_kib"]
 _DEFAULTS["memory_kib"] = _CHEAP_KIB
 

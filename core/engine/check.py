@@ -11,7 +11,7 @@ from enum import StrEnum
 from core.engine.probe import Probe
 from core.engine.uploads import find_old_uploads
 from core.errors import ColdhaulError, InputError, NotFoundError, StoreError
-from core.format import keyset, names
+from core.format import names, slots
 from core.limits import UNFINISHED_UPLOAD_KEPT_DAYS
 from core.model import Identity
 from core.sources.repository import read_identity
@@ -127,7 +127,7 @@ def _check_keys(store: Store, identity: Identity, secret: Secret | None) -> Iter
     kinds = ", ".join(f"{slot.name} ({slot.kind})" for slot in current.slots)
     epochs = len(access.ring.epochs)
     yield passed("keys", f"version {current.version} opens: {epochs} epoch(s), slots: {kinds}")
-    if not any(keyset.is_opened_by_text(slot) for slot in current.slots):
+    if not any(slots.is_opened_by_text(slot) for slot in current.slots):
         yield Finding(
             level=Level.WARNING,
             what="keys",

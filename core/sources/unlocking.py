@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from core.errors import InputError, IntegrityError, NotFoundError
-from core.format import keyset, names
-from core.format.keyset import CloudSlot, Keyset, Slot
+from core.format import keyset, names, slots, wrapping
+from core.format.keyset import Keyset
+from core.format.slots import CloudSlot, Slot
 from core.ids import RepositoryId
 from core.model import Identity
 from core.stores.store import Store
@@ -94,7 +95,7 @@ def find_kek(locked: Keyset | Slot, secret: Secret, repository_id: RepositoryId)
     another one opens.
     """
     if isinstance(secret, str):
-        return keyset.unwrap(locked, secret)
+        return wrapping.unwrap(locked, secret)
     damage: IntegrityError | None = None
     for slot in locked.slots if isinstance(locked, Keyset) else (locked,):
         if not isinstance(slot, CloudSlot) or not secret.is_same(slot.key):
@@ -110,7 +111,7 @@ def find_kek(locked: Keyset | Slot, secret: Secret, repository_id: RepositoryId)
 
 def wrap_cloud(kek: bytes, key: CloudKey, name: str, repository_id: RepositoryId) -> CloudSlot:
     """Return a slot that this cloud key opens, having seen it open: both rights are needed."""
-    keyset.check_slot_name(name)
+    slots.check_slot_name(name)
     wrapped = key.wrap(kek, keyset.cloud_context(repository_id))
     slot = CloudSlot(kind=key.kind, name=name, key=key.key, wrapped=wrapped)
     if _unwrap_cloud(slot, key, repository_id) != kek:
@@ -146,7 +147,7 @@ def _unwrap_cloud(slot: CloudSlot, key: CloudKey, repository_id: RepositoryId) -
         raise IntegrityError(
             f"key slot {slot.name!r} is damaged: {error.message}", hint=_DAMAGED_HINT
         ) from error
-    if len(kek) != keyset.KEY_SIZE:
+    if len(kek) != slots.KEY_SIZE:
         raise IntegrityError(
             f"key slot {slot.name!r} is damaged: it wraps something else than a key",
             hint=_DAMAGED_HINT,

@@ -21,7 +21,7 @@ from core.engine.keys import (
     rotate_keys,
 )
 from core.errors import ConflictError, InputError
-from core.format import keyset, names
+from core.format import keyset, names, wrapping
 from core.format.keyset import KeyRing
 from core.sources.unlocking import Secret, find_kek, list_keyset_versions
 from core.stores.aws_kms import KmsKey
@@ -254,7 +254,7 @@ def test_a_removal_is_finished_by_the_next_change(
         assert packed_rings(store, vault.recovery)
         for name in [*names_in(store, names.KEYS), *names_in(store, f"{names.PACKS}keys-")]:
             stored = keyset.decode_keyset(store.get(name))
-            assert keyset.unwrap(stored, vault.recovery) is not None
+            assert wrapping.unwrap(stored, vault.recovery) is not None
             assert "lost" not in {slot.name for slot in stored.slots}
 
 

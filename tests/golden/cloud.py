@@ -12,16 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.format import names
-from core.format.keyset import (
-    CloudSlot,
-    KeyRing,
-    Keyset,
-    decode_keyset,
-    encode_keyset,
-    new_kek,
-    seal_key_ring,
-    wrap_recovery,
-)
+from core.format.keyset import KeyRing, Keyset, decode_keyset, encode_keyset, seal_key_ring
+from core.format.slots import CloudSlot
+from core.format.wrapping import new_kek, wrap_recovery
 from core.sources.unlocking import wrap_cloud
 from core.stores.aws_kms import KmsKey
 from core.stores.settings import StoreSettings

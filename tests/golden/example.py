@@ -20,15 +20,12 @@ from core.format.keyset import (
     Keyset,
     decode_keyset,
     encode_keyset,
-    new_kek,
     new_key_ring,
     open_key_ring,
     seal_key_ring,
-    unwrap,
-    wrap_passphrase,
-    wrap_recovery,
 )
 from core.format.pack import FrameBlob, PackWriter
+from core.format.wrapping import new_kek, unwrap, wrap_passphrase, wrap_recovery
 from core.ids import (
     BlobId,
     JobId,

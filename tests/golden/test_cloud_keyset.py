@@ -6,7 +6,8 @@ import pytest
 
 from core.engine.keys import add_cloud_key
 from core.errors import InputError, IntegrityError
-from core.format.keyset import encode_keyset, open_key_ring, unwrap
+from core.format.keyset import encode_keyset, open_key_ring
+from core.format.wrapping import unwrap
 from core.ids import RepositoryId
 from core.sources.unlocking import find_kek, unlock
 from core.stores.aws_kms import KmsKey

@@ -12,8 +12,8 @@ from core.catalog.tables import write_items, write_part
 from core.catalog.workspace import Workspace, quote
 from core.format import names, records, seal
 from core.format.frame import decode_frame
-from core.format.keyset import unwrap
 from core.format.pack import read_tail
+from core.format.wrapping import unwrap
 from core.ids import BlobId, content_digest
 from core.model import (
     Claim,

@@ -8,20 +8,15 @@ from hypothesis import strategies as st
 
 from core.errors import InputError, IntegrityError
 from core.format.keyset import (
-    CLOUD_KEY_SIZE_MAX,
-    CLOUD_WRAPPED_SIZE_MAX,
-    CloudSlot,
     KeyRing,
     Keyset,
     decode_keyset,
     encode_keyset,
-    new_kek,
-    new_recovery_key,
     open_key_ring,
     seal_key_ring,
-    unwrap,
-    wrap_recovery,
 )
+from core.format.slots import CLOUD_KEY_SIZE_MAX, CLOUD_WRAPPED_SIZE_MAX, CloudSlot
+from core.format.wrapping import new_kek, new_recovery_key, unwrap, wrap_recovery
 from core.ids import RepositoryId
 
 REPOSITORY = RepositoryId("0" * 32)

@@ -27,7 +27,7 @@ from core.engine.run import SessionOutcome
 from core.engine.runner import Runner
 from core.engine.session import CopySession, claim_point, system_clock
 from core.engine.tables import Tables
-from core.format import keyset, names, records
+from core.format import keyset, names, records, wrapping
 from core.ids import JobId, PointId
 from core.limits import BLOB_SIZE_MAX, FORMAT_VERSION, KIB, MIB
 from core.model import (
@@ -53,7 +53,7 @@ JOB = JobId("nightly")
 MEMORY_SIZE = 256 * MIB
 MODIFIED = 1_700_000_000_123_456_789
 # An Argon2id that takes a millisecond: what it protects are test data.
-_MEMORY_KIB = 8 * keyset.ARGON2_LANES
+_MEMORY_KIB = 8 * wrapping.ARGON2_LANES
 
 SMALL = Parameters(pack_size=64 * KIB, frame_size=16 * KIB, zstd_level=1)
 
@@ -83,8 +83,8 @@ def make_repository(
 
 
 def _make_keys(store: Store, identity: Identity) -> KeyAccess:
-    kek, ring = keyset.new_kek(), keyset.new_key_ring()
-    slot = keyset.wrap_passphrase(kek, SECRET, "main", memory_kib=_MEMORY_KIB)
+    kek, ring = wrapping.new_kek(), keyset.new_key_ring()
+    slot = wrapping.wrap_passphrase(kek, SECRET, "main", memory_kib=_MEMORY_KIB)
     sealed = keyset.seal_key_ring(kek, ring, identity.id, 1)
     stored = keyset.encode_keyset(keyset.Keyset(version=1, slots=(slot,), sealed_keys=sealed))
     store.put(names.packed_keyset(1), stored)

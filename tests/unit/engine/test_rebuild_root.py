@@ -10,7 +10,7 @@ from core.engine.create import explanations
 from core.engine.keys import add_cloud_key, add_recovery, remove_slot, rotate_keys
 from core.engine.rebuild_root import Problem, RootRestorer
 from core.errors import InputError, IntegrityError, NotFoundError
-from core.format import keyset, names
+from core.format import keyset, names, slots
 from core.sources.repository import Repository
 from core.sources.unlocking import Secret
 from core.stores.aws_kms import KmsKey
@@ -224,7 +224,7 @@ def test_a_damaged_slot_is_told_and_its_keyset_never_to_be_deleted(
 def break_slot(store: Store, name: str) -> None:
     stored = keyset.decode_keyset(store.get(name))
     slot = stored.slots[-1]
-    assert isinstance(slot, keyset.CloudSlot)
+    assert isinstance(slot, slots.CloudSlot)
     broken = replace(slot, wrapped=slot.wrapped[:-1] + bytes([slot.wrapped[-1] ^ 1]))
     store.delete([name])
     store.put(name, keyset.encode_keyset(replace(stored, slots=(*stored.slots[:-1], broken))))

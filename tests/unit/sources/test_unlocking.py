@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from core.errors import InputError, IntegrityError
-from core.format import keyset
-from core.format.keyset import CloudSlot, Keyset, Slot
+from core.format import keyset, wrapping
+from core.format.keyset import Keyset
+from core.format.slots import CloudSlot, Slot
 from core.ids import RepositoryId
 from core.model import Identity, Parameters, RetentionType
 from core.sources.unlocking import describe_secret, find_kek, unlock, wrap_cloud
@@ -23,9 +24,9 @@ IDENTITY = Identity(
     created="20260102T030405678901Z",
     parameters=Parameters(),
 )
-KEK = keyset.new_kek()
+KEK = wrapping.new_kek()
 RING = keyset.new_key_ring()
-RECOVERY_KEY = keyset.new_recovery_key()
+RECOVERY_KEY = wrapping.new_recovery_key()
 STRANGER = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
 
 
@@ -36,7 +37,7 @@ def key(amazon: AmazonService) -> KmsKey:
 
 def keyset_of(*slots: Slot) -> Keyset:
     sealed = keyset.seal_key_ring(KEK, RING, REPOSITORY, 1)
-    paper = keyset.wrap_recovery(KEK, RECOVERY_KEY, "paper")
+    paper = wrapping.wrap_recovery(KEK, RECOVERY_KEY, "paper")
     return Keyset(version=1, slots=(paper, *slots), sealed_keys=sealed)
 
 
