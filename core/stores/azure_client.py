@@ -4,37 +4,27 @@ obstore reads at a tenth of the SDK's processor time; the SDK knows blocks, tier
 tags. Both try a request once: trying again is the ``Pacer``'s.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import obstore.store
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError
-from azure.core.pipeline.transport import HttpRequest, RequestsTransport
+from azure.core.pipeline.transport import HttpRequest
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobClient, ContainerClient
 
 from core.errors import InputError
-from core.limits import (
-    STORE_CONCURRENCY_MAX,
-    STORE_CONNECT_SECONDS_MAX,
-    STORE_SILENCE_SECONDS_MAX,
-    UPLOAD_PART_IN_MEMORY_MAX,
-)
+from core.limits import UPLOAD_PART_IN_MEMORY_MAX
 from core.stores.address import Address
 from core.stores.azure_answers import Answer
 from core.stores.azure_errors import READER, Request, judge, judge_answer
+from core.stores.azure_session import open_identity, open_transport, proxies
 from core.stores.connecting import Connecting, fast_options
 from core.stores.settings import StoreSettings
-
-# They log the URL of every request, and names are in it: no item's name reaches a log.
-for _talker in ("azure", "urllib3"):
-    logging.getLogger(_talker).setLevel(logging.WARNING)
 
 _SCOPE = "https://storage.azure.com/.default"
 
@@ -45,19 +35,6 @@ class Connection:
 
     container: ContainerClient
     fast: obstore.store.AzureStore
-
-
-@cache
-def _identity(managed_identity: str, http_proxy: str) -> DefaultAzureCredential:
-    """Return this process's one chain, so that its stores fetch a token once."""
-    options: dict[str, Any] = {"proxies": _proxies(http_proxy)} if http_proxy else {}
-    if managed_identity:
-        options["managed_identity_client_id"] = managed_identity
-    return DefaultAzureCredential(**options)
-
-
-def _proxies(http_proxy: str) -> dict[str, str]:
-    return {"http": http_proxy, "https": http_proxy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +68,7 @@ class AzureClient:
         self._address = address
         self._settings = settings
         self._endpoint, self._account = parse_endpoint(address.url, settings.endpoint)
-        self._connecting = Connecting(self._connect, _identity.cache_clear)
+        self._connecting = Connecting(self._connect, open_identity.cache_clear)
 
     @property
     def endpoint(self) -> str:
@@ -177,31 +154,19 @@ class AzureClient:
         if settings.account_key is not None:
             named = AzureNamedKeyCredential(self._account, settings.account_key().strip())
             return named, _Key(named)
-        identity = _identity(settings.managed_identity, settings.http_proxy)
+        identity = open_identity(settings.managed_identity, settings.http_proxy)
         return identity, _Token(identity)
 
     def _sdk_options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             "retry_total": 0,
-            "transport": self._open_transport(),
+            "transport": open_transport(self._settings, self._endpoint),
             # What ends before the first block is full goes as one request.
             "max_single_put_size": UPLOAD_PART_IN_MEMORY_MAX,
         }
         if self._settings.http_proxy:
-            options["proxies"] = _proxies(self._settings.http_proxy)
+            options["proxies"] = proxies(self._settings.http_proxy)
         return options
-
-    def _open_transport(self) -> RequestsTransport:
-        """Return connections for all our threads: of the usual ten, the others are made anew."""
-        transport = RequestsTransport(
-            connection_timeout=STORE_CONNECT_SECONDS_MAX,
-            read_timeout=STORE_SILENCE_SECONDS_MAX,
-            connection_verify=self._settings.ca_bundle or True,
-        )
-        transport.open()
-        adapter = transport.session.get_adapter(self._endpoint)
-        adapter.init_poolmanager(1, STORE_CONCURRENCY_MAX)
-        return transport
 
 
 def parse_endpoint(url: str, endpoint: str) -> tuple[str, str]:
