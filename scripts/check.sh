@@ -20,7 +20,7 @@ run() {
 }
 
 typed=
-for folder in appliance_aws core proxy tests benchmarks examples infra; do
+for folder in appliance_aws appliance_azure core proxy tests benchmarks examples infra; do
     [ -z "$(find "$folder" -name '*.py' 2>/dev/null | head -n 1)" ] || typed="$typed $folder"
 done
 

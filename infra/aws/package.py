@@ -31,7 +31,10 @@ PACKAGE_SIZE_MAX = 200_000_000
 OURS = ("core", "appliance_aws")
 # What only the proxy, or another vendor's stores, need of the packages that we name.
 NOT_IN_FUNCTIONS = frozenset(
-    {"azure-identity", "azure-storage-blob", "prometheus-client", "rich", "typer", "tzdata"}
+    {
+        *("azure-functions", "azure-functions-durable", "azure-identity", "azure-storage-blob"),
+        *("prometheus-client", "rich", "typer", "tzdata"),
+    }
 )
 # Of the hundreds of services that botocore describes, those that functions ask.
 SERVICES = frozenset({"kms", "s3", "secretsmanager", "sts"})

@@ -12,7 +12,7 @@ FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN_MAX = 12
 MODULE_LINES_MAX = 400
 
-PRODUCT = ("appliance_aws", "core", "proxy")
+PRODUCT = ("appliance_aws", "appliance_azure", "core", "proxy")
 EVERYTHING = (*PRODUCT, "benchmarks", "examples", "tests")
 
 

@@ -13,7 +13,10 @@ from tests.architecture.tree import PACKAGES, ROOT
 MISTAKES = [
     ("outside-in", "core/engine/mistake.py", "import proxy"),
     ("outside-in", "core/engine/mistake.py", "import appliance_aws"),
+    ("outside-in", "core/engine/mistake.py", "import appliance_azure"),
     ("outside-in", "appliance_aws/mistake.py", "import proxy"),
+    ("outside-in", "appliance_azure/mistake.py", "import proxy"),
+    ("outside-in", "appliance_azure/mistake.py", "import appliance_aws"),
     ("outside-in", "proxy/mistake.py", "import appliance_aws"),
     ("layers", "core/utils.py", "import core.errors"),
     ("pure", "core/plan/mistake.py", "import os"),

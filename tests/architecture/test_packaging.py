@@ -83,17 +83,28 @@ def direct_requirements() -> list[Requirement]:
     return [Requirement(text) for group in (PROJECT["dependencies"], *extras) for text in group]
 
 
+def is_for_this_python(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate()
+
+
 def pins() -> dict[str, str]:
+    """Return the versions for this Python."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    found = [line.split("==") for line in lines if line and not line.startswith("#")]
-    assert all(len(pin) == 2 for pin in found), "constraints.txt: only exact versions"
-    return {canonicalize_name(name): pinned for name, pinned in found}
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    versions = [[(each.operator, each.version) for each in pin.specifier] for pin in found]
+    exact = [len(each) == 1 and each[0][0] == "==" for each in versions]
+    assert all(exact), "constraints.txt: only exact versions"
+    return {
+        canonicalize_name(pin.name): each[0][1]
+        for pin, each in zip(found, versions, strict=True)
+        if is_for_this_python(pin)
+    }
 
 
 def needed(requirements: list[Requirement]) -> Iterator[Requirement]:
     """Yield the requirements and, as installed here, all that they need in turn."""
     seen: set[tuple[str, frozenset[str]]] = set()
-    waiting = list(requirements)
+    waiting = [each for each in requirements if is_for_this_python(each)]
     while waiting:
         requirement = waiting.pop()
         key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
@@ -123,6 +134,7 @@ def test_every_package_that_is_needed_is_pinned_within_its_range() -> None:
 def test_what_is_installed_is_what_is_pinned() -> None:
     pinned = pins()
     names = {canonicalize_name(r.name) for r in needed(direct_requirements())}
+    assert "azure-functions" in names
     installed = {name: version(name) for name in names}
     assert installed == {name: pinned[name] for name in names}
 

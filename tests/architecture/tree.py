@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("appliance_aws", "core", "proxy")
+PACKAGES = ("appliance_aws", "appliance_azure", "core", "proxy")
 
 # Made by tools, never by hand; .gitignore lists them too.
 _MADE = {
