@@ -6,9 +6,7 @@ that are not ours only the class and the place: their texts may hold anything (I
 
 import os
 import time
-import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -17,21 +15,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from appliance_aws.deadline import deadline_of
 from appliance_aws.opening import open_appliance
 from appliance_aws.settings import read_settings
-from core.engine.step_documents import (
-    PlanAnswer,
-    PublishAnswer,
-    RepackAnswer,
-    error_text,
+from core.appliance.calls import (
+    Answer,
+    Document,
+    Opened,
+    Step,
+    describe_failure,
+    is_failed,
+    keys_of,
+    line_of_plan,
+    line_of_publish,
+    line_of_repack,
 )
 from core.engine.steps import Appliance, plan_step, publish_step, repack_step
-from core.errors import ColdhaulError, InputError
-from core.format import names
-from core.ids import is_hex_id
-from core.model import SessionStatus
-
-Answer = TypeVar("Answer", PlanAnswer, RepackAnswer, PublishAnswer)
-Step = Callable[[Appliance, object, float], Answer]
-Document = dict[str, Any]
+from core.errors import ColdhaulError
 
 logger = Logger()
 metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Coldhaul"))
@@ -46,19 +43,12 @@ class Functions:
 
     def __init__(self, open_both: Callable[[], Appliance]) -> None:
         """Open nothing yet."""
-        self._open_both = open_both
-        self._opened: Appliance | None = None
+        self._opened = Opened(open_both)
 
     def plan(self, event: object, context: LambdaContext) -> Document:
         """Plan, or look again after a round."""
         answer = self._call(plan_step, event, context)
-        logger.info(
-            "plan",
-            state=answer.state.value,
-            planned=answer.session,
-            round=answer.round,
-            batch_count=answer.batch_count,
-        )
+        logger.info("plan", **line_of_plan(answer))
         return answer.document()
 
     def repack(self, event: object, context: LambdaContext) -> Document:
@@ -69,78 +59,31 @@ class Functions:
         metrics.add_metric("Blobs", MetricUnit.Count, moved.blob_count)
         metrics.add_metric("ContentBytes", MetricUnit.Bytes, moved.content_size)
         metrics.add_metric("StoredBytes", MetricUnit.Bytes, moved.stored_size)
-        logger.info(
-            "repack",
-            state=answer.state.value,
-            parts=answer.part_count,
-            packs=moved.pack_count,
-            blobs=moved.blob_count,
-            content_bytes=moved.content_size,
-            stored_bytes=moved.stored_size,
-            bottleneck=moved.stages.bottleneck,
-        )
+        logger.info("repack", **line_of_repack(answer))
         return answer.document()
 
     def publish(self, event: object, context: LambdaContext) -> Document:
         """End an execution's work on a session."""
         answer = self._call(publish_step, event, context)
-        is_failed = answer.status == SessionStatus.FAILED.value
-        metrics.add_metric("FailedSessions", MetricUnit.Count, int(is_failed))
-        document = answer.document()
-        log = logger.warning if document["reasons"] else logger.info
-        log("publish", status=answer.status, record=answer.record, reasons=document["reasons"])
-        return document
+        metrics.add_metric("FailedSessions", MetricUnit.Count, int(is_failed(answer)))
+        line = line_of_publish(answer)
+        log = logger.warning if line["reasons"] else logger.info
+        log("publish", **line)
+        return answer.document()
 
     def _call(self, step: Step[Answer], event: object, context: LambdaContext) -> Answer:
         """Call a step; its error comes through by class and message, to Step Functions as well."""
-        logger.append_keys(**_keys_of(event))
+        logger.append_keys(**keys_of(event))
         began = time.monotonic()
         try:
-            return step(self._open(), event, deadline_of(context))
-        except ColdhaulError as error:
-            self._forget()
-            text = error_text(error)
-            logger.error(text, category=error.category)  # noqa: TRY400  # Nothing but this.
-            raise type(error)(text) from None
+            return self._opened.call(step, event, deadline_of(context))
         except Exception as error:  # noqa: BLE001  # An entry point: what it says is ours to decide.
-            self._forget()
-            name = type(error).__name__
-            told = {"error_class": name, "frames": _frames(error)}
-            logger.error("unexpected", extra=told)  # noqa: TRY400  # Nothing but this.
-            raise UnexpectedError(f"{name}: the log of the function says where") from None
+            failure = describe_failure(error)
+            logger.error(failure.line, extra=failure.keys)  # noqa: TRY400  # Nothing but this.
+            kind = type(error) if isinstance(error, ColdhaulError) else UnexpectedError
+            raise kind(failure.message) from None
         finally:
             metrics.add_metric("Seconds", MetricUnit.Seconds, time.monotonic() - began)
-
-    def _open(self) -> Appliance:
-        if self._opened is None:
-            self._opened = self._open_both()
-        return self._opened
-
-    def _forget(self) -> None:
-        """Open anew next time: an error may have come from what is kept."""
-        self._opened = None
-
-
-def _keys_of(event: object) -> Document:
-    """Return by what a log's lines are found again, as far as the event says it properly."""
-    given = event if isinstance(event, dict) else {}
-    session, batch = given.get("session"), given.get("batch")
-    keys: Document = {}
-    if isinstance(session, str) and is_hex_id(session):
-        keys["session"] = session
-    if isinstance(batch, str) and "/batches/" in batch:
-        try:
-            at = batch.index(names.SESSIONS) if names.SESSIONS in batch else 0
-            keys["batch"] = names.parse_batch(batch[at:])[2]
-        except InputError:
-            return keys
-    return keys
-
-
-def _frames(error: BaseException) -> list[str]:
-    """Return where an error came from, without any value."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{os.path.basename(at.filename)}:{at.lineno} {at.name}" for at in frames]
 
 
 functions = Functions(lambda: open_appliance(read_settings(os.environ)))

@@ -9,4 +9,5 @@ Read it from the bottom up; imports point one way, from the bottom of this list 
 - ``plan``, ``catalog``, ``stores``: decisions; tables of items and blobs; where bytes live.
 - ``sources``: what can be copied.
 - ``engine``: effects: backup, plan, repack, publish, restore, verify, rebuild.
+- ``appliance``: what the functions of an appliance share, whatever cloud calls them.
 """

@@ -42,8 +42,8 @@ def test_settings_read_what_the_template_sets_and_nothing_else() -> None:
     asked = Asked({**variables(), "AWS_REGION": "eu-central-1"})
     settings = read_settings(asked)
     assert asked.names - LAMBDA == variables().keys() - POWERTOOLS
-    assert settings.target.url == "s3://copies"
-    assert settings.storage_class == "DEEP_ARCHIVE"
+    assert settings.ends.target.url == "s3://copies"
+    assert settings.ends.storage_class == "DEEP_ARCHIVE"
 
 
 def test_settings_understand_every_parameter_of_the_template() -> None:
@@ -63,12 +63,12 @@ def test_settings_understand_every_parameter_of_the_template() -> None:
             AllowOtherRegion="true",
         )
     )
-    assert (settings.source.url, settings.root) == ("s3://backups/a/b", "vault/")
-    assert (settings.source_kind, settings.retention_type) == ("bucket", "item-level")
-    assert (settings.target.secret, settings.sse_kms_key) == (secret, key)
+    assert (settings.ends.source.url, settings.ends.root) == ("s3://backups/a/b", "vault/")
+    assert (settings.ends.source_kind, settings.ends.retention_type) == ("bucket", "item-level")
+    assert (settings.ends.target.secret, settings.sse_kms_key) == (secret, key)
     assert settings.allows_other_region
     opened = read_settings(variables(TargetKeyArn=key, SourceKeyArn=key))
-    assert (opened.target.kms_key, opened.source.kms_key) == (key, key)
+    assert (opened.ends.target.key, opened.ends.source.key) == (key, key)
 
 
 def test_no_other_module_of_the_appliance_reads_the_environment() -> None:

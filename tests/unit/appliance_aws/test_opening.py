@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from appliance_aws.opening import open_appliance, own_version
+from appliance_aws.opening import open_appliance
 from appliance_aws.settings import read_settings
+from core.appliance.opening import own_version
 from core.engine.jobs import Terms, create_job
 from core.engine.keys import add_cloud_key
 from core.errors import InputError, StoreError

@@ -2,7 +2,8 @@
 
 import pytest
 
-from appliance_aws.settings import End, read_settings
+from appliance_aws.settings import read_settings
+from core.appliance.ends import End
 from core.errors import InputError
 from core.limits import LAMBDA_MEMORY_FOR_CORE_MB
 
@@ -40,17 +41,17 @@ def problems_of(environment: dict[str, str]) -> tuple[str, ...]:
 
 def test_a_repository_is_told_by_its_url_and_what_opens_it() -> None:
     settings = read_settings(REPOSITORY)
-    assert settings.target == End(url="s3://vault/copies/primary", secret="", kms_key=KEY)
-    assert settings.source == End(url="s3://primary", secret=SECRET, kms_key="")
-    assert settings.root == "copies/primary/"
-    assert (settings.storage_class, settings.sse_kms_key) == ("DEEP_ARCHIVE", KEY)
+    assert settings.ends.target == End(url="s3://vault/copies/primary", secret="", key=KEY)
+    assert settings.ends.source == End(url="s3://primary", secret=SECRET, key="")
+    assert settings.ends.root == "copies/primary/"
+    assert (settings.ends.storage_class, settings.sse_kms_key) == ("DEEP_ARCHIVE", KEY)
     assert (settings.region, settings.allows_other_region) == ("eu-central-1", False)
 
 
 def test_a_bucket_is_told_with_what_ages_in_it() -> None:
     settings = read_settings(BUCKET | {"COLDHAUL_TARGET_URL": "s3://vault"})
-    assert (settings.source_kind, settings.retention_type) == ("bucket", "item-level")
-    assert settings.root == ""
+    assert (settings.ends.source_kind, settings.ends.retention_type) == ("bucket", "item-level")
+    assert settings.ends.root == ""
 
 
 @pytest.mark.parametrize(

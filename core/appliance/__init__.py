@@ -1,0 +1,1 @@
+"""What every appliance's functions share, whatever cloud calls them: settings, opening, calls."""
