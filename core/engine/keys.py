@@ -14,7 +14,8 @@ from core.format import keyset, names, wrapping
 from core.format.keyset import KeyRing, Keyset
 from core.format.slots import CloudSlot, Slot, is_opened_by_text
 from core.model import Identity
-from core.sources.unlocking import CloudKey, KeyAccess, Secret, find_kek, unlock, wrap_cloud
+from core.sources.unlocking import KeyAccess, Secret, find_kek, unlock, wrap_cloud
+from core.stores.cloud_key import CloudKey
 from core.stores.store import Store
 
 FIRST_SLOT = "main"

@@ -69,7 +69,7 @@ class CloudSlot:
 
     __pydantic_config__: ClassVar[ConfigDict] = _STORED
 
-    kind: Literal["aws-kms"]
+    kind: Literal["aws-kms", "azure-key-vault"]
     name: str
     key: Annotated[str, Field(min_length=1, max_length=CLOUD_KEY_SIZE_MAX)]
     wrapped: Annotated[bytes, Field(min_length=1, max_length=CLOUD_WRAPPED_SIZE_MAX)]
@@ -123,7 +123,7 @@ def decode_slot(value: dict[str, JsonValue], where: str) -> Slot:
         return slot
     if kind == "recovery":
         return records.decode(RecoverySlot, data, where)
-    if kind == "aws-kms":
+    if kind in {"aws-kms", "azure-key-vault"}:
         cloud = records.decode(CloudSlot, data, where)
         if not cloud.key.isprintable():
             raise IntegrityError(f"{where} is damaged: the key of a slot cannot be shown")

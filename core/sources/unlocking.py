@@ -4,48 +4,25 @@ A passphrase and a recovery key are texts. A cloud key never leaves its service,
 key-encryption key for whoever it allows to ask: there the permission is the secret.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
 
-from core.errors import InputError, IntegrityError, NotFoundError
+from core.errors import ColdhaulError, InputError, IntegrityError, NotFoundError
 from core.format import keyset, names, slots, wrapping
 from core.format.keyset import Keyset
 from core.format.slots import CloudSlot, Slot
 from core.ids import RepositoryId
 from core.model import Identity
+from core.stores.cloud_key import CloudKey, Wrapping
 from core.stores.store import Store
 
 # Listing and reading are two requests, and between them a removed key's versions may go.
 _KEYSET_TRIES_MAX = 3
 
 UNLOCKING_HINT = (
-    "Set encryption.passphrase of this repository, for example 'env:NAME', or encryption.kms."
+    "Set encryption.passphrase of this repository, for example 'env:NAME', or encryption.kms or "
+    "encryption.key_vault."
 )
-
-
-class CloudKey(Protocol):
-    """A key that a vendor's service holds. What it wraps, nobody unwraps without the service.
-
-    Every error is one of ``core.errors``. Its ``repr`` tells nothing secret.
-    """
-
-    @property
-    def kind(self) -> Literal["aws-kms"]:
-        """The kind of the slots that it opens."""
-
-    @property
-    def key(self) -> str:
-        """What it is called by its vendor."""
-
-    def is_same(self, key: str) -> bool:
-        """Say whether a slot's ``key`` is this one."""
-
-    def wrap(self, plain: bytes, context: Mapping[str, str]) -> bytes:
-        """Return these few bytes wrapped; they unwrap with an equal context only."""
-
-    def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
-        """Return what was wrapped; ``IntegrityError`` if it was not by this key and context."""
 
 
 # A passphrase or recovery key, as text, or a key in a cloud.
@@ -91,21 +68,23 @@ def read_newest_keyset(store: Store, prefix: str) -> Keyset | None:
 def find_kek(locked: Keyset | Slot, secret: Secret, repository_id: RepositoryId) -> bytes | None:
     """Return the KEK if the secret opens this slot, or any slot of this keyset; None otherwise.
 
-    A slot that is the cloud key's own and does not open with it is an ``IntegrityError``, unless
-    another one opens.
+    One slot of the cloud key's own that opens is enough: of two versions of a key, one may be
+    disabled. If none does, the failure of the first is raised, an ``IntegrityError`` for damage.
     """
     if isinstance(secret, str):
         return wrapping.unwrap(locked, secret)
-    damage: IntegrityError | None = None
+    failure: ColdhaulError | None = None
     for slot in locked.slots if isinstance(locked, Keyset) else (locked,):
-        if not isinstance(slot, CloudSlot) or not secret.is_same(slot.key):
+        if not isinstance(slot, CloudSlot) or slot.kind != secret.kind:
+            continue
+        if not secret.is_same(slot.key):
             continue
         try:
             return _unwrap_cloud(slot, secret, repository_id)
-        except IntegrityError as error:
-            damage = damage or error
-    if damage is not None:
-        raise damage
+        except ColdhaulError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
     return None
 
 
@@ -113,7 +92,7 @@ def wrap_cloud(kek: bytes, key: CloudKey, name: str, repository_id: RepositoryId
     """Return a slot that this cloud key opens, having seen it open: both rights are needed."""
     slots.check_slot_name(name)
     wrapped = key.wrap(kek, keyset.cloud_context(repository_id))
-    slot = CloudSlot(kind=key.kind, name=name, key=key.key, wrapped=wrapped)
+    slot = CloudSlot(kind=key.kind, name=name, key=wrapped.key, wrapped=wrapped.data)
     if _unwrap_cloud(slot, key, repository_id) != kek:
         raise IntegrityError(f"the key {key.key} does not give back what it wrapped")
     return slot
@@ -142,7 +121,8 @@ def wrong_secret_hint(secret: Secret) -> str:
 
 def _unwrap_cloud(slot: CloudSlot, key: CloudKey, repository_id: RepositoryId) -> bytes:
     try:
-        kek = key.unwrap(slot.wrapped, keyset.cloud_context(repository_id))
+        wrapped = Wrapping(key=slot.key, data=slot.wrapped)
+        kek = key.unwrap(wrapped, keyset.cloud_context(repository_id))
     except IntegrityError as error:
         raise IntegrityError(
             f"key slot {slot.name!r} is damaged: {error.message}", hint=_DAMAGED_HINT

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from core.errors import ColdhaulError, InputError, IntegrityError, StoreError
 from core.stores.aws_names import parse_kms_key
+from core.stores.cloud_key import Wrapping
 from core.stores.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class KmsKey:
         except InputError:
             return False
 
-    def wrap(self, plain: bytes, context: Mapping[str, str]) -> bytes:
+    def wrap(self, plain: bytes, context: Mapping[str, str]) -> Wrapping:
         """Encrypt a few bytes; they decrypt with this key and an equal context only."""
         answer = self._open().call(
             self._request("wrap a key with", "kms:Encrypt"),
@@ -66,17 +67,16 @@ class KmsKey:
             Plaintext=plain,
             EncryptionContext=dict(context),
         )
-        wrapped: bytes = answer["CiphertextBlob"]
-        return wrapped
+        return Wrapping(key=self.key, data=answer["CiphertextBlob"])
 
-    def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+    def unwrap(self, wrapping: Wrapping, context: Mapping[str, str]) -> bytes:
         """Decrypt; what another key or context encrypted, or nobody, is an ``IntegrityError``."""
         answer = self._open().call(
             self._request("unwrap a key with", "kms:Decrypt"),
             "decrypt",
             ["Plaintext"],
             KeyId=self.key,
-            CiphertextBlob=wrapped,
+            CiphertextBlob=wrapping.data,
             EncryptionContext=dict(context),
         )
         plain: bytes = answer["Plaintext"]

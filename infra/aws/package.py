@@ -32,7 +32,8 @@ OURS = ("core", "appliance_aws")
 # What only the proxy, or another vendor's stores, need of the packages that we name.
 NOT_IN_FUNCTIONS = frozenset(
     {
-        *("azure-functions", "azure-functions-durable", "azure-identity", "azure-storage-blob"),
+        *("azure-functions", "azure-functions-durable", "azure-identity", "azure-keyvault-keys"),
+        *("azure-keyvault-secrets", "azure-storage-blob"),
         *("prometheus-client", "rich", "typer", "tzdata"),
     }
 )

@@ -7,6 +7,7 @@ from tests.architecture.tree import PACKAGES, ROOT, modules
 # Modules without one, and why.
 ELSEWHERE = {
     "core/stores/store.py": "what every store promises: tests/conformance holds each to it",
+    "core/stores/cloud_key.py": "what every cloud key promises: the tests of each hold it to it",
     "core/stores/bucket.py": "what every bucket promises: tests/conformance holds each to it",
     "core/stores/folder*.py": "tests/conformance",
     "core/stores/azure_answers.py": "tests/unit/stores/test_azure_errors.py meets every library",

@@ -1,6 +1,7 @@
-"""A certificate for 127.0.0.1 and the authority that signed it, both made here."""
+"""A certificate for 127.0.0.1, or other names, and the authority that signed it, made here."""
 
 import ipaddress
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,13 +11,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate with its authority behind it, which is the CA bundle, and the key."""
+def make_certificate(folder: Path, *names: str) -> tuple[Path, Path]:
+    """Write a certificate with its authority behind it, which is the CA bundle, and the key.
+
+    ``names`` are hosts that it is for as well.
+    """
     authority_key = ec.generate_private_key(ec.SECP256R1())
     key = ec.generate_private_key(ec.SECP256R1())
     # An authority's certificate may not be a server's own: not every library would take it.
-    authority = _sign("coldhaul tests authority", authority_key, authority_key, is_authority=True)
-    certificate = _sign("coldhaul tests", key, authority_key, is_authority=False)
+    authority = _sign(
+        "coldhaul tests authority", authority_key, authority_key, (), is_authority=True
+    )
+    certificate = _sign("coldhaul tests", key, authority_key, names, is_authority=False)
     folder.mkdir(parents=True, exist_ok=True)
     certificate_path, key_path = folder / "certificate.pem", folder / "key.pem"
     chain = [each.public_bytes(serialization.Encoding.PEM) for each in (certificate, authority)]
@@ -35,10 +41,14 @@ def _sign(
     name: str,
     key: ec.EllipticCurvePrivateKey,
     authority_key: ec.EllipticCurvePrivateKey,
+    names: Sequence[str],
     *,
     is_authority: bool,
 ) -> x509.Certificate:
-    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    addresses = [
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        *(x509.DNSName(each) for each in ("localhost", *names)),
+    ]
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

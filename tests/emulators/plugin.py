@@ -30,6 +30,7 @@ from tests.emulators.services import (
     S3Service,
 )
 from tests.emulators.starting import emulator, run_of_tests
+from tests.emulators.vault import KeyVault
 
 REGION = "us-east-1"
 _RUN = pytest.StashKey[RunFolder]()
@@ -156,6 +157,20 @@ def azurite_oauth(emulators: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iter
             ),
             account=AZURE_ACCOUNT,
         )
+
+
+@pytest.fixture
+def key_vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyVault]:
+    """A stand-in for Azure Key Vault, reached by its own host name with a managed identity."""
+    from core.stores.azure_session import open_identity
+
+    with KeyVault(tmp_path / "vault") as vault:
+        for name, value in vault.environment.items():
+            monkeypatch.setenv(name, value)
+        # An identity of another test asks another test's endpoint.
+        open_identity.cache_clear()
+        yield vault
+    open_identity.cache_clear()
 
 
 def _s3(run: RunFolder, name: str, *, vendor: str) -> S3Service:

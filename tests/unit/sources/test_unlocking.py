@@ -81,7 +81,7 @@ def test_of_two_slots_the_whole_one_opens(key: KmsKey) -> None:
 
 
 def test_a_slot_that_wraps_something_else_is_damage(key: KmsKey) -> None:
-    wrapped = key.wrap(b"short", keyset.cloud_context(REPOSITORY))
+    wrapped = key.wrap(b"short", keyset.cloud_context(REPOSITORY)).data
     slot = CloudSlot(kind="aws-kms", name="cloud", key=key.key, wrapped=wrapped)
     with pytest.raises(IntegrityError, match="something else than a key"):
         find_kek(slot, key, REPOSITORY)

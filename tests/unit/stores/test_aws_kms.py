@@ -3,6 +3,7 @@
 import base64
 import logging
 import secrets
+from dataclasses import replace
 
 import pytest
 
@@ -25,7 +26,8 @@ def key_at(arn: str) -> KmsKey:
 def test_a_key_opens_what_it_wrapped(amazon: AmazonService) -> None:
     key = key_at(amazon.new_key())
     wrapped = key.wrap(PLAIN, CONTEXT)
-    assert PLAIN not in wrapped
+    assert PLAIN not in wrapped.data
+    assert wrapped.key == key.key
     assert key.unwrap(wrapped, CONTEXT) == PLAIN
     # As another machine would.
     assert key_at(key.key).unwrap(wrapped, CONTEXT) == PLAIN
@@ -48,10 +50,11 @@ def test_another_key_opens_nothing(amazon: AmazonService) -> None:
 @pytest.mark.parametrize("place", [0, 60, -1])
 def test_what_was_changed_does_not_open(amazon: AmazonService, place: int) -> None:
     key = key_at(amazon.new_key())
-    wrapped = bytearray(key.wrap(PLAIN, CONTEXT))
-    wrapped[place] ^= 1
+    wrapped = key.wrap(PLAIN, CONTEXT)
+    changed = bytearray(wrapped.data)
+    changed[place] ^= 1
     with pytest.raises(IntegrityError, match="was changed"):
-        key.unwrap(bytes(wrapped), CONTEXT)
+        key.unwrap(replace(wrapped, data=bytes(changed)), CONTEXT)
 
 
 def test_a_key_that_is_not_there_is_the_configuration_s_fault(amazon: AmazonService) -> None:
