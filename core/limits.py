@@ -131,6 +131,24 @@ BATCH_CALLS_WITHOUT_PROGRESS_MAX = 3
 STEP_TEXT_LENGTH_MAX = 1000
 STEP_REASONS_MAX = 20
 STEP_COUNT_MAX = 1_000_000
+# A call that failed because a store did, or because its function died, is made again: a wait is
+# drawn from zero up to the first delay, three times it, nine times it, as far as the last. Four
+# tries more, over minutes, come through what the function's own tries did not.
+STEP_RETRY_RATE = 3
+STEP_STORE_RETRIES_MAX = 4
+STEP_STORE_DELAY_SECONDS = 5
+STEP_STORE_DELAY_SECONDS_MAX = 300
+# What dies by want of memory dies again.
+STEP_DEATH_RETRIES_MAX = 3
+STEP_DEATH_DELAY_SECONDS = 2
+STEP_DEATH_DELAY_SECONDS_MAX = 60
+# An instance of Durable Functions calls for so many batches: after every event its whole history is
+# read, which for a thousand events takes a tenth of a second. Four groups at once are as many calls
+# as a Flex Consumption app may have instances at the most.
+GROUP_BATCHES_MAX = 250
+GROUPS_AT_ONCE_MAX = 4
+# What an instance leaves is kept in a row of a table up to 45 KB, where it is found at once.
+INSTANCE_REASONS_LENGTH_MAX = 8_000
 # What is left of a function's time when its deadline comes: to close the pack under way, up to
 # 128 MiB that wait or are being sent (at 4 MB/s half a minute), and to write its part, when each
 # request is tried a few times. Of a time that is short it is half.

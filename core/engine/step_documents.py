@@ -57,6 +57,7 @@ _FOREIGN = {
     "Sandbox.Timedout": "a function came to its time limit",
     "States.ExceedToleratedFailureThreshold": "a batch could not be repacked",
     "States.Timeout": "a function came to its time limit",
+    "TaskFailed": "a function died, or came to its time limit",
 }
 _CLASS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,79}")
 
@@ -169,7 +170,7 @@ class RepackCall(_Call):
 
 
 class CaughtError(_Call):
-    """An error as Step Functions hands it on: a class, and a text that is mostly JSON."""
+    """An error as a workflow service hands it on: a class, and a text that is mostly JSON."""
 
     kind: str = Field(default="", alias="Error")
     cause: str = Field(default="", alias="Cause")

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from core import limits
 from tests.architecture.tree import ROOT
 from tests.infra.judges import judge
@@ -54,6 +56,37 @@ def test_every_retry_backs_off_by_chance_and_ends() -> None:
             assert rule["BackoffRate"] > 1, name
             is_throttled = rule["ErrorEquals"] == [THROTTLED]
             assert rule["MaxAttempts"] <= (240 if is_throttled else 12), name
+
+
+@pytest.mark.parametrize(
+    ("error", "rule"),
+    [
+        (
+            "StoreError",
+            {
+                "IntervalSeconds": limits.STEP_STORE_DELAY_SECONDS,
+                "BackoffRate": limits.STEP_RETRY_RATE,
+                "MaxAttempts": limits.STEP_STORE_RETRIES_MAX,
+                "MaxDelaySeconds": limits.STEP_STORE_DELAY_SECONDS_MAX,
+            },
+        ),
+        (
+            "Runtime.ExitError",
+            {
+                "IntervalSeconds": limits.STEP_DEATH_DELAY_SECONDS,
+                "BackoffRate": limits.STEP_RETRY_RATE,
+                "MaxAttempts": limits.STEP_DEATH_RETRIES_MAX,
+                "MaxDelaySeconds": limits.STEP_DEATH_DELAY_SECONDS_MAX,
+            },
+        ),
+    ],
+)
+def test_what_failed_is_tried_as_often_as_in_every_appliance(
+    error: str, rule: dict[str, int]
+) -> None:
+    for name, task in tasks().items():
+        (found,) = (each for each in task["Retry"] if error in each["ErrorEquals"])
+        assert {key: found[key] for key in rule} == rule, name
 
 
 def test_batches_wait_for_the_functions_of_others_as_long_as_these_may_take() -> None:

@@ -1,0 +1,139 @@
+"""Which calls of activities failed, when they are made again, and how an instance fails.
+
+An activity answers what is foreseen as a value, ``{"error": {"class": ..., "message": ...}}``. One
+that fails by itself has died, or came to its time limit; what Durable Functions says of it may hold
+anything, and goes nowhere (I5).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from core import limits
+
+Document = dict[str, Any]
+
+DIED = "TaskFailed"
+NO_ANSWER = "NoAnswer"
+SESSION_FAILED = "SessionFailed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFailure:
+    """Why a call failed: the class of the error, and its message."""
+
+    kind: str
+    message: str = ""
+
+    def document(self) -> Document:
+        """Return it as a call of publish carries it."""
+        return {"Error": self.kind, "Cause": json.dumps({"errorMessage": self.message})}
+
+    @classmethod
+    def of(cls, document: Document) -> "CallFailure":
+        """Return what such a document says."""
+        return cls(kind=document["Error"], message=json.loads(document["Cause"])["errorMessage"])
+
+
+def failure_in(result: object) -> CallFailure | None:
+    """Return why a call failed by what came of it; None: it did not."""
+    if isinstance(result, Exception):
+        return CallFailure(kind=DIED, message="a function died, or came to its time limit")
+    if not isinstance(result, dict):
+        return CallFailure(kind=NO_ANSWER, message="a function ended without an answer")
+    if result.keys() != {"error"}:
+        return None
+    error = result["error"]
+    return CallFailure(kind=str(error["class"]), message=str(error["message"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """How calls that failed by one class are made again, as Step Functions has it."""
+
+    retries_max: int
+    delay_seconds: int
+    delay_seconds_max: int
+
+    def delay(self, tried: int, chance: float) -> float:
+        """Return the wait after the failure of this number, drawn from zero up by a chance."""
+        longest: int = self.delay_seconds * limits.STEP_RETRY_RATE ** (tried - 1)
+        return chance * min(longest, self.delay_seconds_max)
+
+
+_RULES = {
+    DIED: _Rule(
+        retries_max=limits.STEP_DEATH_RETRIES_MAX,
+        delay_seconds=limits.STEP_DEATH_DELAY_SECONDS,
+        delay_seconds_max=limits.STEP_DEATH_DELAY_SECONDS_MAX,
+    ),
+    "StoreError": _Rule(
+        retries_max=limits.STEP_STORE_RETRIES_MAX,
+        delay_seconds=limits.STEP_STORE_DELAY_SECONDS,
+        delay_seconds_max=limits.STEP_STORE_DELAY_SECONDS_MAX,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often a call has failed, by class: each has tries of its own."""
+
+    failed: dict[str, int] = field(default_factory=dict)
+
+    def then(self, failure: CallFailure) -> "Tries":
+        """Add a failure."""
+        return Tries({**self.failed, failure.kind: self.failed.get(failure.kind, 0) + 1})
+
+    def delay(self, failure: CallFailure, work: str) -> float | None:
+        """Return the wait before the call is made again after its last failure; None: it is not.
+
+        The wait is drawn by a hash of what the call is for: a replay draws the same.
+        """
+        rule, tried = _RULES.get(failure.kind), self.failed[failure.kind]
+        if rule is None or tried > rule.retries_max:
+            return None
+        return rule.delay(tried, _chance(f"{work} {failure.kind} {tried}"))
+
+
+def _chance(seed: str) -> float:
+    """Return a number from 0 up to 1, the same for the same seed."""
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") / 2**32
+
+
+class InstanceFailedError(Exception):
+    """An instance of an orchestrator failed; its text is what ``read_failure`` reads."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        """Say by what class, and why."""
+        super().__init__(json.dumps({"error": error, "cause": cause}))
+
+
+def session_failed(published: Document) -> InstanceFailedError:
+    """Return the failure of an instance whose session failed, with the reasons that fit in."""
+    return InstanceFailedError(SESSION_FAILED, json.dumps(shortened(published)))
+
+
+def shortened(published: Document) -> Document:
+    """Return what publish answered with as many of its reasons as the output of an instance has."""
+    reasons = list(published.get("reasons", ()))
+    while reasons and len(json.dumps(reasons)) > limits.INSTANCE_REASONS_LENGTH_MAX:
+        reasons.pop()
+    return {**published, "reasons": reasons}
+
+
+def read_failure(output: str) -> tuple[str, str]:
+    """Return error and cause out of the text that a failed instance has for an output.
+
+    Durable Functions puts words of its own before it. Any other text is that of an instance that
+    failed in a way nobody foresaw: of it only that is told.
+    """
+    start = output.find("{")
+    try:
+        found, _ = json.JSONDecoder().raw_decode(output, max(start, 0))
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and {"error", "cause"} <= found.keys():
+        return str(found["error"]), str(found["cause"])
+    return "InstanceFailed", "the log of the functions tells more"

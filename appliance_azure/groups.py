@@ -1,0 +1,41 @@
+"""The batches of a round in groups, each a short text of ranges like ``00000-00249 00260``.
+
+An instance's history holds every call that it has made and is read anew after each of them, so none
+calls for more batches than a group has.
+"""
+
+from collections.abc import Iterator
+
+from core.format import names
+
+
+def numbers_in(text: str) -> Iterator[int]:
+    """Yield the numbers that ranges stand for."""
+    for numbers in _ranges_in(text):
+        yield from numbers
+
+
+def groups_of(text: str, size: int) -> list[str]:
+    """Cut ranges into groups of at most so many numbers, in their order."""
+    groups: list[list[range]] = []
+    room = 0
+    for numbers in _ranges_in(text):
+        while numbers:
+            if not room:
+                groups.append([])
+                room = size
+            piece, numbers = numbers[:room], numbers[room:]
+            groups[-1].append(piece)
+            room -= len(piece)
+    return [" ".join(map(_text_of, group)) for group in groups]
+
+
+def _ranges_in(text: str) -> Iterator[range]:
+    for part in text.split():
+        first, _, last = part.partition("-")
+        yield range(int(first), int(last or first) + 1)
+
+
+def _text_of(numbers: range) -> str:
+    first, last = names.batch_digits(numbers[0]), names.batch_digits(numbers[-1])
+    return first if first == last else f"{first}-{last}"

@@ -1,0 +1,208 @@
+"""Orchestrators decide as the state machine of Amazon's appliance does, by scripted activities.
+
+What both have to do alike is in tests/parity; here is what only Durable Functions asks for.
+"""
+
+import json
+
+from appliance_azure.failures import read_failure
+from core import limits
+from tests.support.durable import Instance
+from tests.support.scripts import DIES, DONE, SUCCESS, planned, published, ranges, run
+
+JOB = {"job": "nightly", "execution": "event 1", "started": "2026-11-25T20:59:59+00:00"}
+CLAIMED = {"session": "S", "claim": "c", "attempt": 1, "reason": "an event", "job": None}
+
+
+def failed_with(instance: Instance) -> tuple[str, str]:
+    assert instance.status == "Failed"
+    return read_failure(instance.output)
+
+
+def test_a_session_is_planned_repacked_and_published() -> None:
+    instance, script, _ = run(
+        plan=[planned("again"), planned("repack", numbers=ranges(3)), planned("publish")],
+        repack=[DONE],
+        publish=SUCCESS,
+    )
+    assert (instance.status, instance.output) == ("Completed", published("Success"))
+    assert script.counts() == {
+        "plan": 3,
+        "publish": 1,
+        **{f"repack-{number:05}": 1 for number in range(3)},
+    }
+    first, second, _ = script.calls["plan"]
+    assert first == {
+        "session": "S",
+        "claim": "c",
+        "attempt": 1,
+        "reason": "because",
+        "version": "0.1.0",
+        "round": 0,
+        "execution": "S",
+        "started": "2026-11-25T21:00:01+00:00",
+    }
+    del first["execution"]
+    assert second == first
+    assert script.calls["repack-00002"] == [
+        {
+            "session": "S",
+            "claim": "c",
+            "batch": "S/batches/0/00002.parquet",
+            "part_count": 0,
+            "stalled_calls": 0,
+        }
+    ]
+    assert script.calls["publish"] == [
+        {
+            "session": "S",
+            "claim": "c",
+            "attempt": 1,
+            "reason": "because",
+            "end": "publish",
+            "error": {},
+            "started": "2026-11-25T21:00:01+00:00",
+        }
+    ]
+
+
+def test_its_status_tells_counts_alone() -> None:
+    instance, _, _ = run(
+        plan=[planned("repack", numbers=ranges(3), batch_count=3), planned("publish")],
+        repack=[DONE],
+        publish=SUCCESS,
+    )
+    assert instance.custom_status == {"attempt": 1, "round": 0, "batches": 3, "done": 3}
+
+
+def test_a_failed_batch_is_reported_once_by_its_cause_and_its_group_calls_no_more() -> None:
+    instance, script, _ = run(
+        plan=[planned("repack", numbers=ranges(3))],
+        repack=[{"state": "again", "part_count": 1, "stalled_calls": 0}],
+        repack_00001=["IntegrityError"],
+        publish=[published("Running")],
+    )
+    assert failed_with(instance)[0] == "SessionFailed"
+    (report,) = script.calls["publish"]
+    assert (report["end"], report["error"]["Error"]) == ("failed", "IntegrityError")
+    assert "as the script says" in report["error"]["Cause"]
+    assert script.counts()["repack-00000"] == script.counts()["repack-00002"] == 1
+
+
+def test_groups_after_a_failed_one_are_not_begun() -> None:
+    at_once = limits.GROUP_BATCHES_MAX * limits.GROUPS_AT_ONCE_MAX
+    instance, script, _ = run(
+        plan=[planned("repack", numbers=ranges(at_once + 1))],
+        repack=[DONE],
+        repack_00300=["IntegrityError"],
+        publish=[published("Running")],
+    )
+    assert instance.status == "Failed"
+    assert len(script.calls) == at_once + 2
+
+
+def test_groups_after_a_stopped_one_are_not_begun() -> None:
+    at_once = limits.GROUP_BATCHES_MAX * limits.GROUPS_AT_ONCE_MAX
+    instance, script, _ = run(
+        plan=[planned("repack", numbers=ranges(at_once + 1))],
+        repack=[{"state": "stopped"}],
+        publish=[published("Stopped")],
+    )
+    assert (instance.status, script.ends()) == ("Completed", ["stopped"])
+    assert len(script.calls) == at_once + 2
+
+
+def test_groups_after_a_stalled_one_are_repacked_before_the_session_fails() -> None:
+    at_once = limits.GROUP_BATCHES_MAX * limits.GROUPS_AT_ONCE_MAX
+    instance, script, _ = run(
+        plan=[planned("repack", numbers=ranges(at_once + 1))],
+        repack=[DONE],
+        repack_00000=[{"state": "stalled"}],
+        publish=[published("Failed")],
+    )
+    assert (instance.status, script.ends()) == ("Failed", ["stalled"])
+    assert len(script.calls) == at_once + 3
+
+
+def test_whoever_waits_for_another_try_holds_up_no_other() -> None:
+    """A batch that failed is called again beside the later calls of the others."""
+    instance, script, _ = run(
+        plan=[planned("repack", numbers=ranges(2)), planned("publish")],
+        repack_00000=["StoreError", DONE],
+        repack_00001=[{"state": "again", "part_count": 1, "stalled_calls": 0}, DONE],
+        publish=SUCCESS,
+    )
+    assert instance.status == "Completed"
+    assert script.counts() == {"plan": 2, "publish": 1, "repack-00000": 2, "repack-00001": 2}
+
+
+def test_tries_begin_anew_after_a_call_that_went_well() -> None:
+    again = {"state": "again", "part_count": 1, "stalled_calls": 0}
+    dies = [DIES] * limits.STEP_DEATH_RETRIES_MAX
+    instance, _, _ = run(
+        plan=[planned("repack", numbers=ranges(1)), planned("publish")],
+        repack=[*dies, again, *dies, DONE],
+        publish=SUCCESS,
+    )
+    assert instance.status == "Completed"
+
+
+def test_a_function_that_always_dies_fails_the_session_and_nothing_foreign_is_told() -> None:
+    instance, script, _ = run(
+        plan=[planned("repack", numbers=ranges(1))], repack=[DIES], publish=[published("Running")]
+    )
+    assert failed_with(instance)[0] == "SessionFailed"
+    assert len(script.calls["repack-00000"]) == 1 + limits.STEP_DEATH_RETRIES_MAX
+    assert script.calls["publish"][0]["error"]["Error"] == "TaskFailed"
+    assert "payroll" not in json.dumps([script.calls, instance.output])
+
+
+def test_a_store_that_always_fails_is_given_up() -> None:
+    instance, script, _ = run(plan=["StoreError"], publish=[published("Running")])
+    assert failed_with(instance)[0] == "SessionFailed"
+    assert len(script.calls["plan"]) == 1 + limits.STEP_STORE_RETRIES_MAX
+    assert script.calls["publish"][0]["error"]["Error"] == "StoreError"
+    assert script.calls["publish"][0]["session"] == "S"
+
+
+def test_an_answer_with_a_state_that_is_not_known_fails_the_session() -> None:
+    for lines in (
+        {"plan": [planned("dance")]},
+        {"plan": [planned("repack", numbers=ranges(1))], "repack": [{"state": "dance"}]},
+    ):
+        instance, script, _ = run(publish=[published("Running")], **lines)
+        assert failed_with(instance)[0] == "SessionFailed"
+        assert script.calls["publish"][0]["error"]["Error"] == "NoAnswer"
+
+
+def test_what_an_event_ordered_keeps_its_execution_and_its_start() -> None:
+    instance, script, _ = run(JOB, plan=[planned("publish", **CLAIMED)], publish=SUCCESS)
+    assert instance.status == "Completed"
+    assert script.calls["plan"] == [{**JOB, "round": 0}]
+    assert script.calls["publish"][0]["reason"] == "an event"
+
+
+def test_a_job_that_copies_each_point_has_the_next_instance_begun() -> None:
+    instance, script, _ = run(
+        JOB,
+        plan=[planned("publish", **CLAIMED, more=True)],
+        publish=SUCCESS,
+        next=["StoreError", {"instance": "T"}],
+    )
+    assert instance.status == "Completed"
+    first, second = script.calls["next"]
+    assert first == second
+    assert first.keys() == JOB.keys()
+    assert (first["job"], first["execution"]) == ("nightly", "S S")
+    assert first["started"] > "2026-11-25T21:00:00"
+
+
+def test_an_instance_that_cannot_begin_the_next_fails_and_says_so() -> None:
+    instance, script, _ = run(
+        JOB,
+        plan=[planned("publish", **CLAIMED, more=True)],
+        publish=SUCCESS,
+        next=["InputError"],
+    )
+    assert failed_with(instance) == ("InputError", "as the script says")
+    assert script.ends() == ["publish"]
