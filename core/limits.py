@@ -186,6 +186,9 @@ WATCH_SECONDS = 3
 WATCH_LISTED_EACH = 1000
 EXECUTION_HIDDEN_SECONDS_MAX = 60
 EXECUTION_ATTEMPTS_MAX = 1000
+# What a function app answers is names and counts; a page of somebody else's is not read whole.
+APPLIANCE_ANSWER_SIZE_MAX = 1 << 20
+APPLIANCE_FINDINGS_MAX = 1000
 
 # Notices: a receiver that does not answer must not pile them up, nor hold up the end of a service.
 NOTICE_QUEUE_MAX = 1000

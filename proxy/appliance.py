@@ -23,6 +23,8 @@ class Standing(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed out"
     ABORTED = "aborted"
+    REPLACED = "replaced"
+    """It is over, and all that is known of it is that a later attempt was begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +86,16 @@ class Appliance(Protocol):
         """Look at all that only its own cloud knows: status, rights, functions, failures."""
 
     def start(self, order: Order) -> None:
-        """Start an execution. ``ConflictError`` when there is, or was, another of this number."""
+        """Start an execution. ``ConflictError`` when there is, or was, another of this number.
+
+        One whose answer was lost on the way, and that runs, is no other.
+        """
 
     def find(self, session_id: SessionId, attempt: int) -> Execution | None:
         """Return an execution; None when there is none of this number, or not to be seen yet."""
+
+    def find_latest(self, session_id: SessionId) -> Execution | None:
+        """Return the session's execution with the highest number; None when it had none yet."""
 
     def find_ordered(self, job_id: JobId) -> str | None:
         """Return what a running execution is called that an event or schedule ordered for a job.

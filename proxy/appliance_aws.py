@@ -14,6 +14,7 @@ from typing import Any
 from core.engine.check import Finding
 from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, StoreError
 from core.ids import JobId, SessionId
+from core.limits import EXECUTION_ATTEMPTS_MAX
 from core.plan.placement import Served
 from core.stores.aws_service import AwsService
 from core.stores.s3_answers import Answer
@@ -91,6 +92,8 @@ class AwsAppliance:
             source_kind=outputs["SourceKind"],
             target_url=outputs["TargetUrl"],
             storage_class=outputs["StorageClass"],
+            metadata_class=outputs.get("MetadataClass", ""),
+            retention_type=outputs.get("RetentionType", ""),
         )
         return Deployment(serves=served, version=outputs["Version"])
 
@@ -138,6 +141,16 @@ class AwsAppliance:
         except NotFoundError:
             return None
         return _execution(attempt, answer)
+
+    def find_latest(self, session_id: SessionId) -> Execution | None:
+        """Count from the first on: no request of Step Functions finds executions by their names."""
+        latest = None
+        for attempt in range(1, EXECUTION_ATTEMPTS_MAX + 1):
+            found = self.find(session_id, attempt)
+            if found is None:
+                break
+            latest = found
+        return latest
 
     def find_ordered(self, job_id: JobId) -> str | None:
         """Look at the input of each running execution that is not named after a session."""

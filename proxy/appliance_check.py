@@ -8,7 +8,8 @@ from core.plan.placement import ApplianceState, place, prefers_local
 from proxy.appliance import Appliance
 from proxy.appliance_opening import open_appliance
 from proxy.invocation import Invocation
-from proxy.placing import appliance_terms, job_terms, named_class, refuse_skew
+from proxy.placing import appliance_terms, job_terms, named_classes, refuse_skew
+from proxy.store_settings import store_settings
 
 
 def check_appliance(invocation: Invocation, name: str) -> Iterator[Finding]:
@@ -39,7 +40,8 @@ def _check_deployment(invocation: Invocation, name: str, appliance: Appliance) -
             detail=f"no job of the configuration copies into {name}",
             hint="An appliance runs sessions of jobs.",
         )
-    state = ApplianceState(serves=named_class(deployment.serves))
+    vendor = store_settings(invocation.config, invocation.config.repository(name)).vendor
+    state = ApplianceState(serves=named_classes(deployment.serves, vendor))
     for job in jobs:
         yield from _check_job(invocation, name, job, state)
 
@@ -69,7 +71,7 @@ def _check_job(
             level=Level.WARNING,
             what=what,
             detail=placement.reason,
-            hint="Traffic between regions is paid by the GB; deploy the stack beside the buckets.",
+            hint="Traffic between regions is paid by the GB; deploy it beside the buckets.",
         )
     else:
         yield passed(what, placement.reason)

@@ -1,25 +1,51 @@
-"""How an appliance in AWS is built and deployed: the exact commands of Amazon's ``sam``.
+"""How an appliance of any kind is built and deployed: exact commands of its vendor's own tools.
 
-Pure but for the look at the source tree. No secret is on a command line; the credentials are those
-of whoever deploys, who may do more than the proxy.
+No secret is on a command line; the credentials are those of whoever deploys, who may do more than
+the proxy.
 """
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import InputError
+from core.errors import InputError, StoreError
 from core.stores.settings import StoreSettings
-from proxy.appliance_table import ApplianceTable
+from proxy.tables import RepositoryTable
 from proxy.version import own_version
 
-TEMPLATE = "template.yaml"
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9]{0,254}", re.ASCII)
-_PLAIN = re.compile(r"[A-Za-z0-9_./:@+,-]+", re.ASCII)
-_ARCHITECTURE_DEFAULT = "arm64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The source or the target of a job, under its name in the configuration."""
+
+    name: str
+    table: RepositoryTable
+    settings: StoreSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedJob:
+    """The job that an appliance is deployed for."""
+
+    name: str
+    source: End
+    target: End
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """The template's parameters by name, and what keeps them from being right."""
+
+    values: Mapping[str, str]
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +62,33 @@ class Command:
         return " ".join([*words, shlex.join(self.arguments)])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Procedure:
+    """How an appliance is deployed.
+
+    ``called`` is what it is deployed as, ``where`` that and where, by the keys of the
+    configuration. ``template`` is the file of the source tree that describes it, and ``tools`` the
+    hint for whoever lacks the commands' programs.
+    """
+
+    called: str
+    where: Mapping[str, str]
+    template: str
+    tools: str
+    parameters: Mapping[str, str]
+    commands: Sequence[Command]
+
+
+def refuse_unfit(parameters: Parameters, hint: str) -> None:
+    """Refuse to deploy functions that could not work, with everything that is in their way."""
+    if parameters.problems:
+        raise InputError(
+            "the functions could not work with what the configuration says",
+            problems=parameters.problems,
+            hint=hint,
+        )
+
+
 def parse_overrides(texts: Sequence[str]) -> dict[str, str]:
     """Read further parameters of the template, each written as ``Name=value``."""
     overrides = {}
@@ -50,58 +103,41 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, str]:
     return overrides
 
 
-def plan_commands(
-    appliance: ApplianceTable, settings: StoreSettings, parameters: Mapping[str, str]
-) -> tuple[Command, Command]:
-    """Return the commands that build the functions and deploy the stack, in this order."""
-    architecture = parameters.get("Architecture", _ARCHITECTURE_DEFAULT)
-    # A folder of its own: several appliances may be deployed from one source tree.
-    built = f"build/sam-{appliance.stack}"
-    build = Command(
-        arguments=["sam", "build", "--template-file", TEMPLATE, "--build-dir", built],
-        environment={"COLDHAUL_ARCHITECTURE": architecture},
-    )
-    deploy = Command(
-        arguments=[
-            "sam", "deploy",
-            "--template-file", f"{built}/{TEMPLATE}",
-            "--stack-name", appliance.stack,
-            "--region", appliance.region,
-            "--resolve-s3",
-            "--capabilities", "CAPABILITY_IAM",
-            "--no-confirm-changeset",
-            "--no-fail-on-empty-changeset",
-            "--parameter-overrides",
-            *(_override(name, value) for name, value in parameters.items()),
-        ],
-        environment=_way(settings),
-    )  # fmt: skip
-    return build, deploy
+def run_commands(procedure: Procedure, folder: Path, say: Callable[[str], None]) -> None:
+    """Run the commands in a source tree of this version; ``say`` each before it is run.
+
+    What they print goes to stderr, where it disturbs no JSON.
+    """
+    check_source_tree(folder, procedure.template)
+    for command in procedure.commands:
+        say(command.line)
+        _run(command, folder, procedure.tools)
 
 
-def _override(name: str, value: str) -> str:
-    """Write a parameter as sam reads it: quoted when it is empty or anything but plain."""
-    if _PLAIN.fullmatch(value):
-        return f"{name}={value}"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{name}="{escaped}"'
-
-
-def _way(settings: StoreSettings) -> dict[str, str]:
-    """Return the environment in which sam goes the way that the configuration says."""
-    way = {
-        "AWS_ENDPOINT_URL": settings.endpoint,
-        "AWS_CA_BUNDLE": settings.ca_bundle,
-        "HTTPS_PROXY": settings.http_proxy,
-    }
-    return {name: value for name, value in way.items() if value}
-
-
-def check_source_tree(folder: Path) -> None:
-    """Refuse a folder that does not hold this version's sources: the template is among them."""
-    if not (folder / TEMPLATE).is_file():
+def _run(command: Command, folder: Path, tools: str) -> None:
+    arguments = command.arguments
+    environment = {**os.environ, **command.environment}
+    try:
+        # The words are ours and the configuration's, and no shell reads them.
+        code = subprocess.run(  # noqa: S603
+            arguments, cwd=folder, env=environment, stdout=sys.stderr, check=False
+        ).returncode
+    except FileNotFoundError as error:
         raise InputError(
-            f"there is no {TEMPLATE} in {folder}",
+            f"there is no command {arguments[0]!r} on this machine", hint=tools
+        ) from error
+    if code:
+        raise StoreError(
+            f"'{arguments[0]} {arguments[1]}' ended with {code}",
+            hint="What it printed says why. It can be run again as it is.",
+        )
+
+
+def check_source_tree(folder: Path, template: str) -> None:
+    """Refuse a folder that does not hold this version's sources: the template is among them."""
+    if not (folder / template).is_file():
+        raise InputError(
+            f"there is no {template} in {folder}",
             hint="Run this in the source tree of coldhaul, or name it with --source.",
         )
     version = _version_of(folder)

@@ -39,6 +39,10 @@ def execution_failure(execution: Execution, last_outcome: str, go_on: str) -> Co
     hint = f"Finished packs are kept. To go on once it is mended: {go_on}"
     if execution.standing is Standing.ABORTED:
         return NotReadyError(f"{told} was stopped from outside", hint=f"To go on: {go_on}")
+    if execution.standing is Standing.REPLACED:
+        return NotReadyError(
+            f"{told} is over, and a later one works at the session", hint=f"To go on: {go_on}"
+        )
     if execution.standing is Standing.TIMED_OUT:
         return StoreError(f"{told} ran out of its time", hint=hint)
     found = _from_report(last_outcome) or _from_cause(execution)
@@ -67,7 +71,7 @@ def _from_cause(execution: Execution) -> tuple[type[ColdhaulError], str] | None:
 
 
 def _message(cause: str) -> str:
-    """Return the message of an exception as Lambda writes it down, or the text as it stands."""
+    """Return the message of an exception as functions write it down, or the text as it stands."""
     try:
         document = json.loads(cause)
     except ValueError:

@@ -104,14 +104,21 @@ def begin_execution(
     session: CopySession, appliance: Appliance, reason: str, progress: Progress
 ) -> int:
     """Start the session's next execution, or find the one that runs; return its number."""
-    for attempt in range(1, EXECUTION_ATTEMPTS_MAX + 1):
-        found = appliance.find(session.id, attempt)
-        if found is None and _start(session, appliance, attempt, reason):
-            progress.note(f"started as execution {session.id}-{attempt} of {appliance.place}")
-            return attempt
-        found = found or appliance.find(session.id, attempt)
-        if found is None or not found.is_over:
-            progress.note(f"watches execution {session.id}-{attempt} of {appliance.place}")
+    attempt, where = 0, f"of {appliance.place}"
+    while True:
+        latest = appliance.find_latest(session.id)
+        if latest is None or latest.is_over:
+            attempt = max(attempt, latest.attempt if latest else 0) + 1
+            if attempt > EXECUTION_ATTEMPTS_MAX:
+                break
+            if _start(session, appliance, attempt, reason):
+                progress.note(f"started as execution {session.id}-{attempt} {where}")
+                return attempt
+            # Somebody else was first with this number, and it may not be to be seen yet.
+            latest = appliance.find(session.id, attempt)
+        if latest is None or not latest.is_over:
+            attempt = latest.attempt if latest else attempt
+            progress.note(f"watches execution {session.id}-{attempt} {where}")
             return attempt
     # Nobody is at work: said as what it is, so that the service does not wait for it in silence.
     raise StoreError(
@@ -123,13 +130,8 @@ def begin_execution(
 
 def find_running(session_id: ids.SessionId, appliance: Appliance) -> int | None:
     """Return the number of the session's execution that runs now; None when there is none."""
-    for attempt in range(1, EXECUTION_ATTEMPTS_MAX + 1):
-        found = appliance.find(session_id, attempt)
-        if found is None:
-            return None
-        if not found.is_over:
-            return attempt
-    return None
+    latest = appliance.find_latest(session_id)
+    return None if latest is None or latest.is_over else latest.attempt
 
 
 def refuse_doubled(session: CopySession, appliance: Appliance) -> None:
@@ -220,7 +222,7 @@ class _Watcher:
         if execution is None and self._watch.clock() - self._begun > EXECUTION_HIDDEN_SECONDS_MAX:
             raise StoreError(
                 f"{self._appliance.place} does not show the execution that was started",
-                hint="Look for it among the executions of the state machine.",
+                hint="Look for it among the executions in the appliance's own console.",
             )
         return execution
 
@@ -231,7 +233,7 @@ class _Watcher:
         try:
             self._appliance.stop(self._session.id, self._attempt, why)
         except NotFoundError:
-            # Step Functions does not know it yet, and would let it work on: it is tried again.
+            # Its cloud does not know it yet, and would let it work on: it is tried again.
             return
         self._ended_because = why
         self._watch.progress.note(f"ends the execution: {why}")

@@ -1,6 +1,6 @@
 """Where a job's session runs: asks what ``core.plan.placement`` needs to know, and no more."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import ColdhaulError, InputError
 from core.plan.placement import (
@@ -15,16 +15,15 @@ from core.plan.placement import (
     place,
     prefers_local,
 )
-from core.stores.address import AMAZON_S3
+from core.stores.address import AMAZON_S3, AZURE_BLOB
+from core.stores.classes import class_name
 from proxy.appliance import Appliance, Deployment
 from proxy.appliance_opening import open_appliance
+from proxy.config import Config
 from proxy.invocation import Invocation
-from proxy.store_settings import store_settings
+from proxy.store_settings import place_of, store_settings
 from proxy.tables import RepositoryTable
 from proxy.version import own_version
-
-# What a bucket of Amazon's gives to whoever names no class.
-_CLASS_DEFAULT = "STANDARD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +47,20 @@ def place_job(invocation: Invocation, name: str) -> Placed:
     if reason:
         return Placed(placement=Placement(place=Place.LOCAL, reason=reason))
     client = open_appliance(invocation.config, target)
-    placement = place(terms, appliance, ask_state(client, job.target))
+    state = ask_state(client, job.target, terms.target.vendor)
+    placement = place(terms, appliance, state)
     is_used = placement.place is Place.APPLIANCE
     return Placed(placement=placement, appliance=client if is_used else None)
 
 
-def ask_state(appliance: Appliance, repository: str) -> ApplianceState:
+def ask_state(appliance: Appliance, repository: str, vendor: str) -> ApplianceState:
     """Ask an appliance how it is; what it cannot be used for is told, not raised."""
     try:
         deployment = appliance.deployment()
         refuse_skew(appliance, deployment, repository)
     except ColdhaulError as error:
         return ApplianceState(serves=None, fault=error)
-    return ApplianceState(serves=named_class(deployment.serves))
+    return ApplianceState(serves=named_classes(deployment.serves, vendor))
 
 
 def refuse_skew(appliance: Appliance, deployment: Deployment, repository: str) -> None:
@@ -87,30 +87,41 @@ def job_terms(invocation: Invocation, name: str) -> JobTerms:
         for vendor, table in zip(vendors, (source, target), strict=True)
     ]
     return JobTerms(
-        source=ends[0], target=ends[1], copies=job_serves(source, target), fallback=job.fallback
+        source=ends[0],
+        target=ends[1],
+        copies=job_serves(config, source, target),
+        fallback=job.fallback,
     )
 
 
-def job_serves(source: RepositoryTable, target: RepositoryTable) -> Served:
+def job_serves(config: Config, source: RepositoryTable, target: RepositoryTable) -> Served:
     """Return what an appliance has to be deployed for to run a job."""
-    return named_class(
-        Served(
-            source_url=source.url,
-            source_kind=source.kind,
-            target_url=target.url,
-            storage_class=target.storage_class,
-        )
+    served = Served(
+        source_url=source.url,
+        source_kind=source.kind,
+        source_endpoint=_account_of(config, source),
+        target_url=target.url,
+        target_endpoint=_account_of(config, target),
+        storage_class=target.storage_class,
+        metadata_class=target.metadata_class,
+        retention_type=source.retention_type.value if source.is_bucket else "",
+    )
+    return named_classes(served, store_settings(config, target).vendor)
+
+
+def named_classes(served: Served, vendor: str) -> Served:
+    """Write the classes of a target as its vendor does, so that equal ones are equal."""
+    return replace(
+        served,
+        storage_class=class_name(served.storage_class, vendor),
+        metadata_class=class_name(served.metadata_class, vendor),
     )
 
 
-def named_class(served: Served) -> Served:
-    """Write the class as Amazon does: a class that is not named is the default one."""
-    return Served(
-        source_url=served.source_url,
-        source_kind=served.source_kind,
-        target_url=served.target_url,
-        storage_class=served.storage_class.upper() or _CLASS_DEFAULT,
-    )
+def _account_of(config: Config, table: RepositoryTable) -> str:
+    """Return the endpoint that says which account a container is in; buckets are in none."""
+    is_azure = store_settings(config, table).vendor == AZURE_BLOB
+    return place_of(config, table).endpoint if is_azure else ""
 
 
 def appliance_terms(target: RepositoryTable) -> ApplianceTerms | None:

@@ -24,12 +24,10 @@ _MISSING = {
     "source": "name the repository to copy from",
     "target": "name the repository to copy to",
     "kind": 'write kind = "webhook" or kind = "mail"',
-    "stack": 'name the stack that was deployed, as in stack = "coldhaul-vault"',
-    "region": 'say where the stack is, as in region = "eu-central-1"',
     "schedule": 'say when to run, as in schedule = "daily 22:00"',
 }
 # Where a key of the same name is another thing.
-_MISSING_IN = {"appliance.kind": 'write kind = "aws"'}
+_MISSING_IN = {"appliance.kind": 'write kind = "aws" or kind = "azure"'}
 _WRONG_TYPE = {
     "string_type": ("it has to be text", "put it in quotes"),
     "bool_type": ("it has to be true or false", "write one of them without quotes"),

@@ -6,6 +6,7 @@ Judged on the tables as they were written, so that a key whose value is wrong co
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from proxy.appliance_rules import check_keys
 from proxy.problems import key_path, problem
 from proxy.tables import Kind
 
@@ -24,6 +25,7 @@ def check_shapes(repositories: Mapping[str, Any]) -> Iterator[str]:
             yield from _check_runner(name, table)
             yield from _check_kind(name, table)
             yield from _check_encryption(name, table.get("encryption"))
+            yield from check_keys(name, table.get("appliance"))
 
 
 def _check_runner(name: str, table: Mapping[str, Any]) -> Iterator[str]:

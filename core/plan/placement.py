@@ -53,12 +53,20 @@ class ApplianceTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What a job copies and how, or what an appliance was deployed to copy."""
+    """What a job copies and how, or what an appliance was deployed to copy.
+
+    Endpoints say which account a URL is in where it does not say that itself; ``retention_type`` is
+    that of a bucket source, which cannot say its own.
+    """
 
     source_url: str
     source_kind: str
     target_url: str
     storage_class: str
+    source_endpoint: str = ""
+    target_endpoint: str = ""
+    metadata_class: str = ""
+    retention_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +164,13 @@ def _unfit(state: ApplianceState, copies: Served) -> InputError | None:
 def _differences(deployed: Served, copies: Served) -> Iterator[str]:
     for what, theirs, ours in (
         ("source", deployed.source_url, copies.source_url),
+        ("source's endpoint", deployed.source_endpoint, copies.source_endpoint),
         ("kind of source", deployed.source_kind, copies.source_kind),
+        ("source's retention type", deployed.retention_type, copies.retention_type),
         ("target", deployed.target_url, copies.target_url),
+        ("target's endpoint", deployed.target_endpoint, copies.target_endpoint),
         ("storage class", deployed.storage_class, copies.storage_class),
+        ("metadata class", deployed.metadata_class, copies.metadata_class),
     ):
         if theirs != ours:
             yield f"its {what} is {theirs or 'not set'}, and that of the job {ours or 'not set'}"

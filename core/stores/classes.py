@@ -98,6 +98,17 @@ def find_storage_class(name: str, vendor: str) -> StorageClass | None:
     return None
 
 
+def class_name(text: str, vendor: str) -> str:
+    """Write a class as its vendor does; one that is not named is what the vendor gives then.
+
+    At Azure that is set per account, and stays empty here.
+    """
+    if not text and vendor == AMAZON_S3:
+        return "STANDARD"
+    found = find_storage_class(text, vendor)
+    return text if found is None else found.name
+
+
 def needs_retrieval(name: str, vendor: str) -> bool:
     """Say whether objects of a class that a vendor reports have to be retrieved to be read."""
     found = find_storage_class(name, vendor)

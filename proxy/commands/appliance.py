@@ -1,21 +1,15 @@
 """``coldhaul appliance``: whether an appliance can be used, and how it is deployed."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.errors import InputError, StoreError
+from core.errors import InputError
 from core.stores.settings import StoreSettings
 from proxy.appliance_check import check_appliance
-from proxy.appliance_deploy import Command, check_source_tree, parse_overrides, plan_commands
-from proxy.appliance_opening import appliance_settings
-from proxy.appliance_parameters import End, Parameters, plan_parameters
-from proxy.appliance_table import ApplianceTable
+from proxy.appliance_deploy import DeployedJob, End, parse_overrides, run_commands
+from proxy.appliance_opening import plan_deployment
 from proxy.commands.arguments import RepositoryName
 from proxy.commands.repository import show_findings
 from proxy.exits import DONE
@@ -49,9 +43,8 @@ def register(app: typer.Typer) -> None:
 def check(invocation: Invocation, name: RepositoryName) -> int:
     """Check whether a repository's appliance can be used, and show everything found.
 
-    Looks at reach, status, version, what it serves, regions, permissions, its functions and the
-    last failures; nothing is started. Exit code 6 when a finding is an error, 8 when one is a
-    warning.
+    Looks at reach, version, what it serves, and all that its own cloud knows of it; nothing is
+    started. Exit code 6 when a finding is an error, 8 when one is a warning.
 
     Example: coldhaul appliance check vault
     """
@@ -69,45 +62,38 @@ def deploy(  # noqa: PLR0913  Each parameter is an argument or option of the com
 ) -> int:
     """Show the commands that build and deploy a repository's appliance, or run them.
 
-    The credentials are those of whoever deploys, as Amazon's tools find them: to create functions
-    and roles takes more rights than the proxy has. No secret is in a command.
+    The credentials are those of whoever deploys, as the vendor's tools find them: to create
+    functions and roles takes more rights than the proxy has. No secret is in a command.
 
     Example: coldhaul appliance deploy vault --set AlarmEmail=admin@example.com
     """
-    appliance = _need_appliance(invocation, name)
-    parameters = _parameters(invocation, name, job)
-    settings = appliance_settings(invocation.config, invocation.config.repository(name))
-    values = {**parameters.values, **parse_overrides(overrides or ())}
-    commands = plan_commands(appliance, settings, values)
+    _need_appliance(invocation, name)
+    deployed = _deployed_job(invocation, name, job)
+    procedure = plan_deployment(invocation.config, deployed, parse_overrides(overrides or ()))
     if is_run:
-        check_source_tree(source)
-        for each in commands:
-            invocation.output.say(each.line)
-            _run(each, source)
+        run_commands(procedure, source, invocation.output.say)
+    lines = [each.line for each in procedure.commands]
     document = {
         "repository": name,
-        "stack": appliance.stack,
-        "region": appliance.region,
-        "parameters": values,
-        "commands": [each.line for each in commands],
+        **procedure.where,
+        "parameters": procedure.parameters,
+        "commands": lines,
         "is_deployed": is_run,
     }
-    done = [f"Deployed {appliance.stack} in {appliance.region}."]
-    invocation.output.show(document, *(done if is_run else [each.line for each in commands]))
+    done = [f"Deployed {procedure.called}."]
+    invocation.output.show(document, *(done if is_run else lines))
     return DONE
 
 
-def _need_appliance(invocation: Invocation, name: str) -> ApplianceTable:
-    appliance = invocation.config.repository(name).appliance
-    if appliance is None:
+def _need_appliance(invocation: Invocation, name: str) -> None:
+    if invocation.config.repository(name).appliance is None:
         raise InputError(
             f"{invocation.config_path} declares no appliance for repository {name!r}",
-            hint=f"Write [repositories.{name}.appliance] with kind, stack and region.",
+            hint=f"Write [repositories.{name}.appliance] with kind, and what that kind needs.",
         )
-    return appliance
 
 
-def _parameters(invocation: Invocation, name: str, job: str | None) -> Parameters:
+def _deployed_job(invocation: Invocation, name: str, job: str | None) -> DeployedJob:
     config = invocation.config
     chosen = job or _only_job(invocation, name)
     table = config.job(chosen)
@@ -120,14 +106,7 @@ def _parameters(invocation: Invocation, name: str, job: str | None) -> Parameter
         End(name=end, table=config.repository(end), settings=_settings(invocation, end))
         for end in (table.source, name)
     )
-    parameters = plan_parameters(chosen, source, target)
-    if parameters.problems:
-        raise InputError(
-            f"the functions could not work with what {invocation.config_path} says",
-            problems=parameters.problems,
-            hint="Functions reach Amazon S3 and open repositories by Secrets Manager or KMS.",
-        )
-    return parameters
+    return DeployedJob(name=chosen, source=source, target=target)
 
 
 def _settings(invocation: Invocation, name: str) -> StoreSettings:
@@ -144,24 +123,3 @@ def _only_job(invocation: Invocation, name: str) -> str:
         hint="Say which, with --job." if jobs else "Declare the job that it is to run.",
         problems=jobs,
     )
-
-
-def _run(command_: Command, folder: Path) -> None:
-    """Run a command; what it prints goes to stderr, where it disturbs no JSON."""
-    arguments: Sequence[str] = command_.arguments
-    environment = {**os.environ, **command_.environment}
-    try:
-        # The words are ours and the configuration's, and no shell reads them.
-        code = subprocess.run(  # noqa: S603
-            arguments, cwd=folder, env=environment, stdout=sys.stderr, check=False
-        ).returncode
-    except FileNotFoundError as error:
-        raise InputError(
-            f"there is no command {arguments[0]!r} on this machine",
-            hint="Install Amazon's AWS SAM CLI, or run the commands where it is.",
-        ) from error
-    if code:
-        raise StoreError(
-            f"'{arguments[0]} {arguments[1]}' ended with {code}",
-            hint="What it printed says why. It can be run again as it is.",
-        )

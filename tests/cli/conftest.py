@@ -1,13 +1,22 @@
-"""A place to run commands in."""
+"""A place to run commands in, and where appliances of either kind are deployed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.place import Place
+from tests.support.appliance_clouds import Cloud, cloud_of
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """A configuration in a folder of its own; no repository yet."""
     return Place(tmp_path)
+
+
+@pytest.fixture(scope="module", params=["aws", "azure"])
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """Where appliances of a kind are deployed: a test that asks for it runs for both."""
+    with cloud_of(request.param, request) as found:
+        yield found

@@ -143,20 +143,32 @@ def azurite(emulators: RunFolder, azure_key: KeyReference) -> Iterator[AzureServ
 
 
 @pytest.fixture
-def azurite_oauth(emulators: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureService]:
-    """Azurite over HTTPS, reached with tokens of a managed identity, as on an App Service."""
-    found = emulator(emulators, "azurite-oauth")
+def azure_identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityEndpoint]:
+    """A managed identity that azure-identity finds, in this and in every child process."""
+    # The vendor's library takes a second to import, and every test run imports this module.
+    from core.stores.azure_session import open_identity
+
+    # This process's chain may have found the one of a test before.
+    open_identity.cache_clear()
     with IdentityEndpoint() as identity:
         for name, value in identity.environment.items():
             monkeypatch.setenv(name, value)
-        yield AzureService(
-            settings=StoreSettings(
-                vendor="azure-blob",
-                endpoint=f"{found.endpoint}/{AZURE_ACCOUNT}",
-                ca_bundle=found.ca_bundle,
-            ),
-            account=AZURE_ACCOUNT,
-        )
+        yield identity
+    open_identity.cache_clear()
+
+
+@pytest.fixture
+def azurite_oauth(emulators: RunFolder, azure_identity: IdentityEndpoint) -> AzureService:
+    """Azurite over HTTPS, reached with tokens of a managed identity, as on an App Service."""
+    found = emulator(emulators, "azurite-oauth")
+    return AzureService(
+        settings=StoreSettings(
+            vendor="azure-blob",
+            endpoint=f"{found.endpoint}/{AZURE_ACCOUNT}",
+            ca_bundle=found.ca_bundle,
+        ),
+        account=AZURE_ACCOUNT,
+    )
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ def test_the_outputs_are_what_the_proxy_reads() -> None:
     assert set(template()["Outputs"]) >= {
         *("StateMachineArn", "PlanFunctionArn", "RepackFunctionArn", "PublishFunctionArn"),
         *("TargetUrl", "SourceUrl", "SourceKind", "StorageClass", "Version", "ProxyPolicyArn"),
+        *("MetadataClass", "RetentionType"),
     }
 
 
@@ -59,6 +60,14 @@ def test_a_repository_says_its_retention_type_itself() -> None:
     for kind, expected in (("repository", ""), ("bucket", "snapshot-based")):
         found = resolve(variables, {**SERVED, "SourceKind": kind})
         assert found["COLDHAUL_RETENTION_TYPE"] == expected
+        outputs = {
+            name: each
+            for name, each in template()["Outputs"].items()
+            if "Condition" not in each or holds(each["Condition"], {**SERVED, "SourceKind": kind})
+        }
+        told = resolve(outputs, {**SERVED, "SourceKind": kind})
+        assert told.get("RetentionType", {}).get("Value", "") == expected
+        assert "MetadataClass" not in told
 
 
 def test_event_and_schedule_start_the_job_and_nothing_does_unless_asked() -> None:

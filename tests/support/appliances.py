@@ -1,7 +1,8 @@
-"""Stacks in LocalStack that look to the proxy like an appliance, with a state machine of one's own.
+"""What looks to the proxy like an appliance of either kind, with a state machine of one's own.
 
-What the machine would do the tests do with the engine, so that client, watching and end are tried
-without functions.
+In AWS it is a stack in LocalStack, in Azure a stand-in that replays the routes' documents. What the
+machine would do the tests do with the engine, so that client, watching and end are tried without
+functions.
 """
 
 import json
@@ -143,8 +144,11 @@ class Heard:
 class Functions:
     """Works at every session that is opened in a repository, as an appliance's functions would."""
 
-    def __init__(self, target: Repository, source: Source, definition: JobDefinition) -> None:
+    def __init__(
+        self, target: Repository, source: Source, definition: JobDefinition, kind: str
+    ) -> None:
         """Begin to look at once."""
+        self._kind = kind
         self._session = (target, source, definition)
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._work)
@@ -166,4 +170,4 @@ class Functions:
                 session = CopySession(
                     target=target, source=source, claim=opened.claim, definition=definition
                 )
-                run_session(session, Runner(name="aws", reason="it was ordered", workers=1))
+                run_session(session, Runner(name=self._kind, reason="it was ordered", workers=1))

@@ -124,6 +124,15 @@ def test_reasons_to_run_here_name_what_decided(
     assert [word for word in words if word not in reason] == []
 
 
+def test_in_azure_no_region_counts() -> None:
+    here, there = end("azure-blob", HERE), end("azure-blob", THERE)
+    found = place(job(here, there), terms("azure"), WELL)
+    assert found == Placement(
+        place=Place.APPLIANCE,
+        reason="the target's appliance serves azure-blob and this source",
+    )
+
+
 def test_another_region_is_named_whether_it_is_allowed_or_not() -> None:
     far, near = end("amazon-s3", THERE), end("amazon-s3")
     refused = place(job(far, near), terms("aws"), WELL)
@@ -136,12 +145,14 @@ def test_another_region_is_named_whether_it_is_allowed_or_not() -> None:
 
 def test_all_differences_of_an_unfit_appliance_are_named_at_once() -> None:
     other = Served(
-        source_url="s3://other", source_kind="bucket", target_url="s3://else", storage_class=""
-    )
+        source_url="s3://other", source_kind="bucket", target_url="s3://else", storage_class="",
+        source_endpoint="https://x", target_endpoint="https://y", metadata_class="STANDARD_IA",
+        retention_type="item-level",
+    )  # fmt: skip
     near = end("amazon-s3")
     with pytest.raises(InputError) as caught:
         place(job(near, near), terms("aws"), ApplianceState(serves=other))
-    assert len(caught.value.problems) == 4
+    assert len(caught.value.problems) == 8
     assert "its storage class is not set, and that of the job DEEP_ARCHIVE" in caught.value.problems
     assert "fallback = true" in caught.value.hint
 

@@ -44,6 +44,13 @@ def test_the_error_is_the_one_that_the_functions_had(
     assert "coldhaul go on" in found.hint
 
 
+def test_one_whose_place_a_later_one_has_taken_is_no_failure() -> None:
+    found = execution_failure(replace(FAILED, standing=Standing.REPLACED), "", "coldhaul go on")
+    assert isinstance(found, NotReadyError)
+    assert "a later one works at the session" in found.message
+    assert "coldhaul go on" in found.hint
+
+
 def test_what_is_no_error_of_ours_is_not_repeated() -> None:
     """I5: whatever an unforeseen error says may be the name of an item."""
     found = execution_failure(

@@ -1,11 +1,9 @@
 """A session in an appliance: begun once, watched, left, ended; its target says how."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,19 +15,17 @@ from core.engine.session import CopySession, claim_name, is_stopped, void_sessio
 from core.engine.state import Report
 from core.errors import InputError, NotReadyError, StoreError
 from core.model import SessionStatus
-from proxy.appliance_aws import AwsAppliance
 from proxy.appliance_run import (
     LostSightError,
     Watch,
     begin_execution,
     find_running,
+    refuse_doubled,
     run_by_appliance,
     watch_execution,
 )
-from tests.emulators.fault_proxy import FaultProxy
-from tests.emulators.faults import Refusal, Rule, refusal
-from tests.emulators.services import S3Service
-from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Heard, Stack, deploy, fails, waits
+from tests.support.appliance_clouds import Cloud, Deployed
+from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Heard, fails, waits
 from tests.support.copies import Pair, back_up, make_pair
 
 pytestmark = pytest.mark.xdist_group("appliances")
@@ -44,43 +40,24 @@ def pair(tmp_path: Path) -> Pair:
 
 
 @pytest.fixture(scope="module")
-def waiting(localstack: S3Service) -> Stack:
-    return deploy(localstack, WAITS_FOREVER, {})
-
-
-def client(stack: Stack) -> AwsAppliance:
-    return AwsAppliance(stack.name, stack.region, stack.service.settings)
-
-
-def machine(service: S3Service, definition: Mapping[str, Any]) -> AwsAppliance:
-    return client(deploy(service, definition, {}))
+def waiting(cloud: Cloud) -> Deployed:
+    return cloud.deploy(WAITS_FOREVER)
 
 
 @contextmanager
-def reached_badly(stack: Stack, operation: str, code: str, times: int) -> Iterator[AwsAppliance]:
-    """Have Step Functions refuse an operation so often."""
-    refused = Refusal(name=code, status=400)
-    rule = Rule(fault=refused, operations=frozenset({operation}), count=times)
-    with FaultProxy(stack.service.endpoint, "aws", [rule]) as proxy:
-        settings = replace(stack.service.settings, endpoint=proxy.endpoint)
-        yield AwsAppliance(stack.name, stack.region, settings)
-        assert rule.count == 0
-
-
-@contextmanager
-def worked_on(session: CopySession) -> Iterator[None]:
+def worked_on(session: CopySession, kind: str) -> Iterator[None]:
     """Have the engine work at a session meanwhile, as the appliance's functions would."""
-    thread = threading.Thread(target=run_session, args=(session, Runner(name="aws", workers=1)))
+    thread = threading.Thread(target=run_session, args=(session, Runner(name=kind, workers=1)))
     thread.start()
     yield
     thread.join()
 
 
 def test_a_session_is_watched_to_its_end_and_told_like_a_local_one(
-    pair: Pair, localstack: S3Service
+    pair: Pair, cloud: Cloud
 ) -> None:
-    appliance, session, heard = machine(localstack, waits(6)), pair.session(), Heard()
-    with worked_on(session):
+    appliance, session, heard = cloud.deploy(waits(6)).client(), pair.session(), Heard()
+    with worked_on(session, cloud.kind):
         outcome = run_by_appliance(session, appliance, WHY, Watch(progress=heard))
     assert outcome is not None
     assert (outcome.session_id, outcome.status) == (session.id, SessionStatus.SUCCESS)
@@ -93,12 +70,12 @@ def test_a_session_is_watched_to_its_end_and_told_like_a_local_one(
     left = heard.phases[1][1:]
     assert left in {(1001, 2), (0, 0)}
     assert heard.done["Repacking"] == left
-    assert f"runner: aws, because {WHY}" in heard.notes
+    assert f"runner: {cloud.kind}, because {WHY}" in heard.notes
     assert any(note.startswith("planned: 2 rows, 2 new blobs") for note in heard.notes)
 
 
-def test_whoever_leaves_and_comes_back_starts_nothing_twice(pair: Pair, waiting: Stack) -> None:
-    appliance, session = client(waiting), pair.session()
+def test_whoever_leaves_and_comes_back_starts_nothing_twice(pair: Pair, waiting: Deployed) -> None:
+    appliance, session = waiting.client(), pair.session()
     before = len(waiting.executions())
     for words in ("started as execution", "watches execution"):
         heard = Heard()
@@ -112,23 +89,29 @@ def test_whoever_leaves_and_comes_back_starts_nothing_twice(pair: Pair, waiting:
     appliance.stop(session.id, 1, "the test is over")
 
 
-def test_an_execution_that_has_to_end_is_stopped_and_reported(pair: Pair, waiting: Stack) -> None:
-    appliance, session, heard = client(waiting), pair.session(), Heard()
+def test_an_execution_that_has_to_end_is_stopped_and_reported(
+    pair: Pair, waiting: Deployed
+) -> None:
+    appliance, session, heard = waiting.client(), pair.session(), Heard()
     watch = Watch(progress=heard, end=lambda: "its window has closed")
     outcome = run_by_appliance(session, appliance, WHY, watch)
     assert outcome is not None
     assert outcome.status is SessionStatus.STOPPED
     assert not is_stopped(pair.target.store, session.id)
     (attempt,) = view_session(pair.target, session.claim).attempts
-    assert (attempt.runner, attempt.runner_reason, attempt.outcome) == ("aws", WHY, "Stopped")
+    assert (attempt.runner, attempt.runner_reason, attempt.outcome) == (
+        waiting.kind,
+        WHY,
+        "Stopped",
+    )
     assert "its window has closed" in attempt.log[0]
     assert find_running(session.id, appliance) is None
     assert run_by_appliance(session, appliance, WHY, watch) is not None
     assert [order["attempt"] for order in waiting.orders()[:2]] == [2, 1]
 
 
-def test_one_that_was_stopped_from_outside_says_how_to_go_on(pair: Pair, waiting: Stack) -> None:
-    appliance, session = client(waiting), pair.session()
+def test_one_that_was_stopped_from_outside_says_how_to_go_on(pair: Pair, waiting: Deployed) -> None:
+    appliance, session = waiting.client(), pair.session()
     assert (
         run_by_appliance(session, appliance, WHY, Watch(progress=Heard(), leave=lambda: True))
         is None
@@ -139,8 +122,8 @@ def test_one_that_was_stopped_from_outside_says_how_to_go_on(pair: Pair, waiting
     assert "coldhaul x" in caught.value.hint
 
 
-def test_a_failure_is_told_with_what_the_functions_said(pair: Pair, localstack: S3Service) -> None:
-    appliance = machine(localstack, fails("InputError", '{"errorMessage": "the key is wrong"}'))
+def test_a_failure_is_told_with_what_the_functions_said(pair: Pair, cloud: Cloud) -> None:
+    appliance = cloud.deploy(fails("InputError", '{"errorMessage": "the key is wrong"}')).client()
     session = pair.session()
     with pytest.raises(InputError, match="failed: the key is wrong") as caught:
         run_by_appliance(session, appliance, WHY, Watch(progress=Heard(), go_on="coldhaul x"))
@@ -150,8 +133,8 @@ def test_a_failure_is_told_with_what_the_functions_said(pair: Pair, localstack: 
     assert appliance.find(session.id, 2) is not None
 
 
-def test_how_a_session_ended_is_read_from_its_target(pair: Pair, localstack: S3Service) -> None:
-    appliance, session = machine(localstack, SUCCEEDS), pair.session()
+def test_how_a_session_ended_is_read_from_its_target(pair: Pair, cloud: Cloud) -> None:
+    appliance, session = cloud.deploy(SUCCEEDS).client(), pair.session()
     with pytest.raises(StoreError, match="without publishing"):
         run_by_appliance(session, appliance, WHY, Watch(progress=Heard()))
     void_session(pair.target, session.claim, Report(reasons=("a pack is gone",)))
@@ -162,18 +145,16 @@ def test_how_a_session_ended_is_read_from_its_target(pair: Pair, localstack: S3S
     assert outcome.report.reasons == ("a pack is gone",)
 
 
-def test_an_order_to_stop_is_seen_before_anything_is_started(pair: Pair, waiting: Stack) -> None:
+def test_an_order_to_stop_is_seen_before_anything_is_started(pair: Pair, waiting: Deployed) -> None:
     session, before = pair.session(), len(waiting.executions())
     sessions.stop(pair.target.store, session.id)
     with pytest.raises(NotReadyError, match="has been stopped"):
-        run_by_appliance(session, client(waiting), WHY, Watch(progress=Heard()))
+        run_by_appliance(session, waiting.client(), WHY, Watch(progress=Heard()))
     assert len(waiting.executions()) == before
 
 
-def test_a_session_that_was_ordered_to_stop_ends_as_stopped(
-    pair: Pair, localstack: S3Service
-) -> None:
-    appliance, session = machine(localstack, waits(2)), pair.session()
+def test_a_session_that_was_ordered_to_stop_ends_as_stopped(pair: Pair, cloud: Cloud) -> None:
+    appliance, session = cloud.deploy(waits(2)).client(), pair.session()
     watch = Watch(progress=Heard(), leave=lambda: True)
     assert run_by_appliance(session, appliance, WHY, watch) is None
     sessions.stop(pair.target.store, session.id)
@@ -182,55 +163,79 @@ def test_a_session_that_was_ordered_to_stop_ends_as_stopped(
     assert outcome.status is SessionStatus.STOPPED
 
 
-def test_who_loses_sight_is_told_that_it_goes_on(pair: Pair, waiting: Stack) -> None:
+def test_who_loses_sight_is_told_that_it_goes_on(pair: Pair, waiting: Deployed) -> None:
     session, watch = pair.session(), Watch(progress=Heard(), again="coldhaul watch it")
-    appliance = client(waiting)
+    appliance = waiting.client()
     assert begin_execution(session, appliance, WHY, Heard()) == 1
-    denied = Rule(
-        fault=refusal("aws", "AccessDeniedException"), operations=frozenset({"DescribeExecution"})
-    )
-    with FaultProxy(waiting.service.endpoint, "aws", [denied]) as proxy:
-        settings = replace(waiting.service.settings, endpoint=proxy.endpoint)
-        blind = AwsAppliance(waiting.name, waiting.region, settings)
-        with pytest.raises(LostSightError, match="the appliance goes on with the session") as lost:
-            watch_execution(session, blind, 1, watch)
-    assert "states:DescribeExecution" in lost.value.message
+    with (
+        waiting.troubled("look", "denied") as blind,
+        pytest.raises(LostSightError, match="the appliance goes on with the session") as lost,
+    ):
+        watch_execution(session, blind, 1, watch)
+    assert "cannot look at" in lost.value.message
     assert "coldhaul watch it" in lost.value.hint
     assert find_running(session.id, appliance) == 1
     appliance.stop(session.id, 1, "the test is over")
 
 
 def test_one_that_has_to_end_before_it_is_known_everywhere_ends_all_the_same(
-    pair: Pair, waiting: Stack
+    pair: Pair, waiting: Deployed
 ) -> None:
     session, heard = pair.session(), Heard()
     watch = Watch(progress=heard, end=lambda: "its window has closed")
-    with reached_badly(waiting, "StopExecution", "ExecutionDoesNotExist", 2) as appliance:
+    with waiting.troubled("stop", "not there", 2) as appliance:
         outcome = run_by_appliance(session, appliance, WHY, watch)
     assert outcome is not None
     assert outcome.status is SessionStatus.STOPPED
     assert heard.notes.count("ends the execution: its window has closed") == 1
-    assert find_running(session.id, client(waiting)) is None
+    assert find_running(session.id, waiting.client()) is None
 
 
 def test_whatever_takes_the_sight_away_is_no_reason_to_run_it_here(
-    pair: Pair, waiting: Stack
+    pair: Pair, waiting: Deployed
 ) -> None:
-    session, appliance = pair.session(), client(waiting)
+    session, appliance = pair.session(), waiting.client()
     assert begin_execution(session, appliance, WHY, Heard()) == 1
-    conflict = (waiting, "DescribeExecution", "ExecutionAlreadyExists", 1)
-    with reached_badly(*conflict) as blind, pytest.raises(LostSightError, match="goes on with"):
+    with (
+        waiting.troubled("look", "conflict", 1) as blind,
+        pytest.raises(LostSightError, match="goes on with"),
+    ):
         watch_execution(session, blind, 1, Watch(progress=Heard()))
     appliance.stop(session.id, 1, "the test is over")
 
 
 def test_an_appliance_that_never_comes_to_an_end_is_an_error_that_people_are_told(
-    pair: Pair, localstack: S3Service, monkeypatch: pytest.MonkeyPatch
+    pair: Pair, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.appliance_run.EXECUTION_ATTEMPTS_MAX", 1)
-    appliance, session = machine(localstack, SUCCEEDS), pair.session()
+    appliance, session = cloud.deploy(SUCCEEDS).client(), pair.session()
     with pytest.raises(StoreError, match="without publishing"):
         run_by_appliance(session, appliance, WHY, Watch(progress=Heard()))
     with pytest.raises(StoreError, match=r"has begun the session .* 1 times") as caught:
         run_by_appliance(session, appliance, WHY, Watch(progress=Heard()))
     assert f"session abandon {session.id}" in caught.value.hint
+
+
+def test_the_next_attempt_follows_the_newest_whoever_began_it(
+    pair: Pair, waiting: Deployed
+) -> None:
+    appliance, session = waiting.client(), pair.session()
+    for attempt in (1, 2, 3):
+        assert begin_execution(session, appliance, WHY, Heard()) == attempt
+        assert begin_execution(session, appliance, WHY, Heard()) == attempt
+        latest = appliance.find_latest(session.id)
+        assert latest is not None
+        assert latest.attempt == attempt
+        appliance.stop(session.id, attempt, "by hand")
+    assert find_running(session.id, appliance) is None
+    assert [order["attempt"] for order in waiting.orders()[:3]] == [3, 2, 1]
+
+
+def test_what_an_event_has_begun_is_not_begun_once_more(pair: Pair, waiting: Deployed) -> None:
+    appliance, session = waiting.client(), pair.session()
+    refuse_doubled(session, appliance)
+    name = waiting.begin_by_event(str(session.claim.job_id))
+    with pytest.raises(NotReadyError, match=f"has started the execution {name}"):
+        refuse_doubled(session, appliance)
+    waiting.end_ordered(name)
+    refuse_doubled(session, appliance)

@@ -3,23 +3,55 @@
 import pytest
 from pydantic import ValidationError
 
-from proxy.appliance_table import ApplianceTable
+from proxy.appliance_table import FURTHER_KEYS, NEEDED_KEYS, ApplianceKind, ApplianceTable
 
-GOOD = {"kind": "aws", "stack": "coldhaul-vault", "region": "eu-central-1"}
+AWS = {"kind": "aws", "stack": "coldhaul-vault", "region": "eu-central-1"}
+AZURE = {
+    "kind": "azure",
+    "url": "https://coldhaul-vault.azurewebsites.net",
+    "audience": "api://0a1b2c3d-0000-4000-8000-00000000c01d",
+}
 
 
 def test_other_regions_are_allowed_only_when_said() -> None:
-    table = ApplianceTable.model_validate(GOOD)
+    table = ApplianceTable.model_validate(AWS)
     assert (table.kind, table.stack, table.region) == ("aws", "coldhaul-vault", "eu-central-1")
     assert (table.store, table.allow_other_region) == (None, False)
-    said = ApplianceTable.model_validate({**GOOD, "allow_other_region": True, "store": "account"})
+    said = ApplianceTable.model_validate({**AWS, "allow_other_region": True, "store": "account"})
     assert (said.store, said.allow_other_region) == ("account", True)
+
+
+def test_an_app_is_known_by_its_url_and_audience() -> None:
+    table = ApplianceTable.model_validate({**AZURE, "resource_group": "Copies(1)"})
+    assert (table.url, table.audience) == (AZURE["url"], AZURE["audience"])
+    assert table.resource_group == "Copies(1)"
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("https://app.azurewebsites.net/", "https://app.azurewebsites.net"),
+        ("https://APP.azurewebsites.net:443", "https://app.azurewebsites.net"),
+        ("http://127.0.0.1:7071", "http://127.0.0.1:7071"),
+        ("http://localhost:7071", "http://localhost:7071"),
+    ],
+)
+def test_the_url_of_an_app_is_written_in_one_form(written: str, url: str) -> None:
+    assert ApplianceTable.model_validate({**AZURE, "url": written}).url == url
+
+
+@pytest.mark.parametrize(
+    "audience",
+    ["api://coldhaul", "https://example.com/coldhaul", "0a1b2c3d-0000-4000-8000-00000000c01d"],
+)
+def test_an_audience_is_what_entra_id_knows_an_application_by(audience: str) -> None:
+    assert ApplianceTable.model_validate({**AZURE, "audience": audience}).audience == audience
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("kind", "azure"),
+        ("kind", "gcp"),
         ("kind", 1),
         ("stack", ""),
         ("stack", "1st"),
@@ -31,15 +63,29 @@ def test_other_regions_are_allowed_only_when_said() -> None:
         ("region", ""),
         ("store", "my store"),
         ("allow_other_region", "yes"),
-        ("url", "https://example.com"),
+        ("url", ""),
+        ("url", "app.azurewebsites.net"),
+        ("url", "http://app.azurewebsites.net"),
+        ("url", "https://app.azurewebsites.net/api"),
+        ("url", "https://app.azurewebsites.net?code=x"),
+        ("url", "https://me:secret@app.azurewebsites.net"),
+        ("audience", ""),
+        ("audience", "coldhaul"),
+        ("audience", "api://a b"),
+        ("audience", "api://coldhaul/.default"),
+        ("resource_group", ""),
+        ("resource_group", "a/b"),
+        ("resource_group", "ends."),
+        ("resource_group", "a" * 91),
+        ("colour", "blue"),
     ],
 )
 def test_what_a_key_cannot_be_is_refused(key: str, value: object) -> None:
-    with pytest.raises(ValidationError):
-        ApplianceTable.model_validate({**GOOD, key: value})
+    for table in (AWS, AZURE):
+        with pytest.raises(ValidationError):
+            ApplianceTable.model_validate({**table, key: value})
 
 
-@pytest.mark.parametrize("key", GOOD)
-def test_nothing_of_these_may_be_missing(key: str) -> None:
-    with pytest.raises(ValidationError):
-        ApplianceTable.model_validate({name: GOOD[name] for name in GOOD if name != key})
+def test_every_key_belongs_to_a_kind_or_to_all() -> None:
+    known = {key for kind in ApplianceKind for key in (*NEEDED_KEYS[kind], *FURTHER_KEYS[kind])}
+    assert set(ApplianceTable.model_fields) == {"kind", "store", *known}

@@ -138,10 +138,6 @@ ONE_PROBLEM = [
      ['repositories.vault.appliance.kind = "aws"', "beside filesystem", "remove the appliance"]),
     ('retention = "7 years"', 'retention = "7 years"\nappliance = {stack = "s", region = "r"}',
      ["repositories.vault.appliance.kind: it is missing", 'kind = "aws"']),
-    ('retention = "7 years"', 'retention = "7 years"\nappliance = {kind = "aws", region = "r"}',
-     ["repositories.vault.appliance.stack: it is missing", "coldhaul-vault"]),
-    ('retention = "7 years"', 'retention = "7 years"\nappliance = {kind = "aws", stack = "s"}',
-     ["repositories.vault.appliance.region: it is missing", "eu-central-1"]),
     ('retention = "7 years"', 'retention = "7 years"\nappliance = "aws"',
      ['repositories.vault.appliance = "aws"', "has to be a table"]),
     ('retention = "7 years"', 'retention = "7 years"\nappliance = {kind = "gcp", stack = "s", '
@@ -260,6 +256,14 @@ def test_a_problem_of_a_store_is_reported_alike(
 
 def test_a_store_that_nobody_uses_is_fine(tmp_path: Path) -> None:
     assert set(load_text(tmp_path, CLOUDS).stores) == {"cloud", "account"}
+
+
+def test_everything_that_is_wrong_with_an_appliance_is_told_at_once(tmp_path: Path) -> None:
+    table = 'appliance = {kind = "azure", stack = "s", url = "http://app.example.com"}'
+    before, old, after = GOOD.rpartition('retention = "7 years"')
+    problems = problems_of(tmp_path, f"{before}{old}\n{table}{after}")
+    begins = [each.split(":")[0].removeprefix("repositories.vault.appliance.") for each in problems]
+    assert begins == ['url = "http', "audience", 'stack = "s"']
 
 
 @pytest.mark.parametrize(("old", "new", "said"), ONE_PROBLEM)

@@ -9,12 +9,12 @@ from core.engine.runner import Runner
 from core.errors import StoreError
 from core.model import SessionStatus
 from core.plan.placement import NOT_CONFIGURED, Place, Placement
-from proxy.appliance_aws import AwsAppliance
+from proxy.appliance import Appliance
 from proxy.appliance_run import Watch
 from proxy.placed_run import Ran, Terms, run_placed
 from proxy.placing import Placed
-from tests.emulators.services import S3Service
-from tests.support.appliances import WAITS_FOREVER, Heard, deploy, fails
+from tests.support.appliance_clouds import Cloud
+from tests.support.appliances import WAITS_FOREVER, Heard, fails
 from tests.support.copies import Pair, back_up, make_pair
 
 pytestmark = pytest.mark.xdist_group("appliances")
@@ -52,14 +52,13 @@ class Case:
         return attempt.runner, attempt.runner_reason
 
 
-def in_appliance(appliance: AwsAppliance) -> Placed:
+def in_appliance(appliance: Appliance) -> Placed:
     placement = Placement(place=Place.APPLIANCE, reason="it serves it")
     return Placed(placement=placement, appliance=appliance)
 
 
-def machine(service: S3Service, error: str = "") -> AwsAppliance:
-    stack = deploy(service, fails(error, "access denied") if error else WAITS_FOREVER, {})
-    return AwsAppliance(stack.name, stack.region, service.settings)
+def machine(cloud: Cloud, error: str = "") -> Appliance:
+    return cloud.deploy(fails(error, "access denied") if error else WAITS_FOREVER).client()
 
 
 def test_a_local_run_keeps_its_reason(pair: Pair) -> None:
@@ -72,19 +71,17 @@ def test_a_local_run_keeps_its_reason(pair: Pair) -> None:
     assert (case.places, case.heard.warnings) == ([Place.LOCAL], [])
 
 
-def test_whoever_leaves_an_appliance_has_no_outcome(pair: Pair, localstack: S3Service) -> None:
-    appliance = machine(localstack)
+def test_whoever_leaves_an_appliance_has_no_outcome(pair: Pair, cloud: Cloud) -> None:
+    appliance = machine(cloud)
     case = Case(pair, in_appliance(appliance), fallback=True, leaves=True)
     ran = case.run()
-    assert (ran.outcome, ran.runner, ran.session) == (None, "aws", case.session)
+    assert (ran.outcome, ran.runner, ran.session) == (None, cloud.kind, case.session)
     assert case.places == [Place.APPLIANCE]
     appliance.stop(case.session.id, 1, "the test is over")
 
 
-def test_an_appliance_that_breaks_is_an_error_or_a_fallback(
-    pair: Pair, localstack: S3Service
-) -> None:
-    placed = in_appliance(machine(localstack, "StoreError"))
+def test_an_appliance_that_breaks_is_an_error_or_a_fallback(pair: Pair, cloud: Cloud) -> None:
+    placed = in_appliance(machine(cloud, "StoreError"))
     with pytest.raises(StoreError, match="access denied"):
         Case(pair, placed, fallback=False).run()
     case = Case(pair, placed, fallback=True)
@@ -99,10 +96,8 @@ def test_an_appliance_that_breaks_is_an_error_or_a_fallback(
 
 
 @pytest.mark.parametrize("error", ["IntegrityError", "NotReadyError"])
-def test_damage_and_orders_are_no_reason_to_run_here(
-    pair: Pair, localstack: S3Service, error: str
-) -> None:
-    case = Case(pair, in_appliance(machine(localstack, error)), fallback=True)
+def test_damage_and_orders_are_no_reason_to_run_here(pair: Pair, cloud: Cloud, error: str) -> None:
+    case = Case(pair, in_appliance(machine(cloud, error)), fallback=True)
     with pytest.raises(Exception, match="access denied") as caught:
         case.run()
     assert type(caught.value).__name__ == error

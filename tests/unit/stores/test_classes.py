@@ -9,6 +9,7 @@ from core.stores.address import AMAZON_S3, AZURE_BLOB, FILESYSTEM, S3_COMPATIBLE
 from core.stores.classes import (
     CLASSES,
     Use,
+    class_name,
     find_storage_class,
     needs_retrieval,
     parse_storage_class,
@@ -105,6 +106,21 @@ def test_unknown_class_is_refused_with_what_was_meant(text: str, vendor: str, me
     with pytest.raises(InputError, match="has no storage class") as caught:
         parse_storage_class(text, vendor, Use.PACKS)
     assert meant in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "vendor", "name"),
+    [
+        ("", AMAZON_S3, "STANDARD"),
+        ("deep_archive", AMAZON_S3, "DEEP_ARCHIVE"),
+        ("", AZURE_BLOB, ""),
+        ("ARCHIVE", AZURE_BLOB, "Archive"),
+        ("own", S3_COMPATIBLE, "own"),
+        ("", FILESYSTEM, ""),
+    ],
+)
+def test_class_is_written_as_its_vendor_does(text: str, vendor: str, name: str) -> None:
+    assert class_name(text, vendor) == name
 
 
 def test_folder_has_no_classes() -> None:

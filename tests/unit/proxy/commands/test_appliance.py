@@ -13,6 +13,24 @@ from tests.support.appliances import SUCCEEDS, deploy
 APPLIANCE = 'appliance = { kind = "aws", stack = "coldhaul-vault", region = "us-east-1"'
 
 
+AZURE = (
+    'appliance = { kind = "azure", url = "https://coldhaul-vault.azurewebsites.net", '
+    'audience = "api://coldhaul", resource_group = "copies" }'
+)
+
+
+@pytest.fixture
+def azure(place: Place) -> Place:
+    """A place whose repositories are declared to be in Azure; nothing is asked of it."""
+    place.drop_encryption()
+    for name, container in (("primary", "backups"), ("vault", "copies")):
+        place.edit(f'"file://{place.root}/{name}"', f'"az://{container}/{name}"\nstore = "azure"')
+    place.edit('retention = "7 years"', f'retention = "7 years"\n{AZURE}')
+    with place.config.open("a") as file:
+        file.write('\n[stores.azure]\nendpoint = "https://account.blob.core.windows.net"\n')
+    return place
+
+
 @pytest.fixture
 def cloud(place: Place) -> Place:
     """A place whose repositories are declared to be in S3; nothing is asked of it."""
@@ -23,15 +41,15 @@ def cloud(place: Place) -> Place:
     return place
 
 
-def tool(place: Place, code: int) -> Path:
-    """Put a ``sam`` into a folder that keeps what it is called with and ends with ``code``."""
+def tool(place: Place, code: int, name: str = "sam") -> Path:
+    """Put a tool into a folder that keeps what it is called with and ends with ``code``."""
     folder = place.root / "bin"
     folder.mkdir(exist_ok=True)
-    (folder / "sam").write_text(
+    (folder / name).write_text(
         f'#!/bin/sh\necho "$PWD|$COLDHAUL_ARCHITECTURE|$*" >> "{place.root}/called"\n'
         f"echo working\nexit {code}\n"
     )
-    (folder / "sam").chmod(0o755)
+    (folder / name).chmod(0o755)
     return folder
 
 
@@ -39,6 +57,8 @@ def sources(place: Place, version: str) -> Path:
     folder = place.root / "sources"
     folder.mkdir(exist_ok=True)
     (folder / "template.yaml").write_text("Resources: {}\n")
+    (folder / "infra/azure").mkdir(parents=True, exist_ok=True)
+    (folder / "infra/azure/main.bicep").write_text("param appName string\n")
     (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n')
     return folder
 
@@ -67,6 +87,30 @@ def test_the_commands_are_run_in_the_sources(cloud: Place, monkeypatch: pytest.M
     build, deploy_line = (cloud.root / "called").read_text().splitlines()
     assert build.startswith(f"{folder}|arm64|build --template-file template.yaml")
     assert deploy_line.startswith(f"{folder}||deploy --template-file build/sam-coldhaul-vault/")
+
+
+def test_the_commands_of_an_app_are_shown_and_run(
+    azure: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = azure.json("appliance", "deploy", "vault", "--set", "alarmEmail=a@example.com")
+    assert document["is_deployed"] is False
+    assert document["resource_group"] == "copies"
+    assert document["parameters"]["sourceContainer"] == "backups"
+    for name in ("az", "make"):
+        folder = tool(azure, 0, name)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    answer = azure.spawn(
+        "appliance", "deploy", "vault", "--run", "--source", str(sources(azure, own_version())),
+        "--set", "alarmEmail=a@example.com", "--config", str(azure.config),
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert "Deployed coldhaul-vault in the resource group copies." in answer.out
+    called = [line.split("|")[2] for line in (azure.root / "called").read_text().splitlines()]
+    assert called[0] == "azure-package"
+    assert called[1].startswith("deployment group create --resource-group copies")
+    assert called[1].endswith(" alarmEmail=a@example.com")
+    assert called[2].startswith("functionapp deployment source config-zip")
+    assert [line.split(" ", 1)[1] for line in document["commands"]] == called
 
 
 def test_sources_of_another_version_are_not_deployed(cloud: Place) -> None:

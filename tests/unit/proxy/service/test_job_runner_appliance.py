@@ -1,6 +1,7 @@
 """A job with an appliance in the service: watched, left at the service's end, found again."""
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
@@ -19,8 +20,8 @@ from proxy.service.event_log import EventLog
 from proxy.service.job_runner import JobRunner, Order
 from proxy.service.metrics import Metrics
 from proxy.service.run_progress import RunProgress
-from tests.cli.appliance_site import Site
-from tests.emulators.services import S3Service
+from tests.cli.appliance_site import Site, site_of
+from tests.support.appliance_clouds import Cloud
 from tests.support.appliances import WAITS_FOREVER, fails, waits
 
 pytestmark = pytest.mark.xdist_group("appliances")
@@ -28,8 +29,8 @@ BEGIN = Decision(step=Step.BEGIN, why="it is due")
 
 
 @pytest.fixture
-def site(tmp_path: Path, localstack: S3Service) -> Site:
-    return Site(tmp_path, localstack)
+def site(tmp_path: Path, cloud: Cloud, request: pytest.FixtureRequest) -> Site:
+    return site_of(tmp_path, cloud, request)
 
 
 def runner_of(site: Site) -> JobRunner:
@@ -45,19 +46,19 @@ def order(**changed: Callable[[], object]) -> Order:
 
 
 def test_a_due_job_is_run_by_its_appliance(site: Site) -> None:
-    stack = site.appoint(waits(6))
+    deployed = site.appoint(waits(6))
     with site.functions():
         run = runner_of(site).run(BEGIN, order(), lambda _: None)
     assert run.outcome is not None
     assert run.outcome.status is SessionStatus.SUCCESS
     assert run.outcome.transfer.pack_count == 1
-    assert run.runner == "aws"
+    assert run.runner == site.cloud.kind
     assert "appliance serves" in run.reason
-    assert len(stack.executions()) == 1
+    assert len(deployed.executions()) == 1
 
 
 def test_a_service_that_begins_again_finds_what_it_left_running(site: Site) -> None:
-    stack = site.appoint(WAITS_FOREVER)
+    deployed = site.appoint(WAITS_FOREVER)
     left = runner_of(site).run(BEGIN, order(leave=lambda: True), lambda _: None)
     assert (left.outcome, left.is_counted, left.why) == (None, False, "the appliance works on")
     again = runner_of(site)
@@ -65,7 +66,7 @@ def test_a_service_that_begins_again_finds_what_it_left_running(site: Site) -> N
     assert look.decision.step is Step.RESUME
     run = again.run(look.decision, order(leave=lambda: True), lambda _: None)
     assert run.outcome is None
-    assert len(stack.executions()) == 1
+    assert len(deployed.executions()) == 1
     ended = again.run(look.decision, order(end=lambda: "its window has closed"), lambda _: None)
     assert ended.outcome is not None
     assert ended.outcome.status is SessionStatus.STOPPED
@@ -83,14 +84,17 @@ def test_a_session_that_somebody_else_began_is_left_to_him_while_it_moves(site: 
 
 
 def test_nothing_is_claimed_for_an_appliance_that_cannot_be_used(site: Site) -> None:
-    site.appoint(WAITS_FOREVER, Version="9.9.9")
+    site.appoint(WAITS_FOREVER, version="9.9.9")
     with pytest.raises(InputError, match=r"9\.9\.9"):
         runner_of(site).run(BEGIN, order(), lambda _: None)
     assert site.json("session", "list", "nightly")["sessions"] == []
 
 
 def test_an_appliance_out_of_reach_does_not_stop_a_look(site: Site) -> None:
-    stack = site.appoint(WAITS_FOREVER)
+    deployed = site.appoint(WAITS_FOREVER)
     runner_of(site).run(BEGIN, order(leave=lambda: True), lambda _: None)
-    site.edit(f'stack = "{stack.name}"', 'stack = "no-such"')
+    nowhere = {"aws": 'stack = "no-such"', "azure": 'url = "http://127.0.0.1:9"'}[deployed.kind]
+    here = re.search(r'(stack|url) = "[^"]*"', deployed.table)
+    assert here is not None
+    site.edit(here[0], nowhere)
     assert runner_of(site).look(NEVER).decision.step is Step.WAIT

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from proxy.appliance_parameters import End, plan_parameters
+from proxy.appliance_aws_parameters import plan_parameters
+from proxy.appliance_deploy import End
 from proxy.config import Config, load_config
 from proxy.store_settings import store_settings
 

@@ -3,33 +3,14 @@
 Pure. What the functions could not open is a problem; no secret ever is among the parameters.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from core.stores.address import AMAZON_S3, parse_address
-from core.stores.settings import StoreSettings
+from proxy.appliance_deploy import End, Parameters
 from proxy.problems import key_path
-from proxy.tables import RepositoryTable
 
 # What the template says of a class that nobody has named is not what a bucket does.
 _CLASS_DEFAULT = "STANDARD"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """The source or the target of a job, under its name in the configuration."""
-
-    name: str
-    table: RepositoryTable
-    settings: StoreSettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """The template's parameters by name, and what keeps them from being right."""
-
-    values: Mapping[str, str]
-    problems: tuple[str, ...]
 
 
 def plan_parameters(job: str, source: End, target: End) -> Parameters:

@@ -1,0 +1,84 @@
+"""What an appliance in Azure is deployed with: the template's parameters, from the configuration.
+
+Pure. What the functions could not open is a problem; no secret ever is among the parameters.
+"""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from core.errors import InputError
+from core.stores.address import AZURE_BLOB, parse_address
+from core.stores.azure_client import parse_endpoint
+from core.stores.classes import class_name
+from proxy.appliance_deploy import DeployedJob, End, Parameters
+from proxy.appliance_table import ApplianceTable
+from proxy.problems import key_path
+
+# What the template says of a class that nobody has named: the account's own default tier.
+_DEFAULT = ""
+
+
+def app_name(url: str) -> str:
+    """Return the name of the app that a URL of Azure's leads to."""
+    return (urlsplit(url).hostname or "").partition(".")[0]
+
+
+def plan_parameters(appliance: ApplianceTable, job: DeployedJob) -> Parameters:
+    """Return the parameters of an appliance that runs a job, or what is in their way."""
+    ends = {"source": job.source, "target": job.target}
+    foreign = [problem for end in ends.values() for problem in _foreign(end)]
+    if foreign:
+        return Parameters(values={}, problems=tuple(foreign))
+    source, target = job.source.table, job.target.table
+    values = {
+        "appName": app_name(appliance.url),
+        "audience": appliance.audience,
+        "jobId": job.name,
+        "sourceKind": source.kind,
+        "retentionType": source.retention_type.value if source.is_bucket else "",
+        "storageClass": class_name(target.storage_class, AZURE_BLOB) or _DEFAULT,
+        "metadataClass": class_name(target.metadata_class, AZURE_BLOB) or _DEFAULT,
+    }
+    problems: list[str] = []
+    for which, end in ends.items():
+        values |= _place(which, end)
+        secret, wrong = _secret(end)
+        values[f"{which}Secret"] = secret
+        problems += wrong
+    return Parameters(values=values, problems=tuple(problems))
+
+
+def _foreign(end: End) -> Iterator[str]:
+    where = key_path(("repositories", end.name))
+    if end.settings.vendor != AZURE_BLOB:
+        yield f"{where}: it is in {end.settings.vendor}, and the functions reach {AZURE_BLOB} only"
+        return
+    try:
+        parse_endpoint(end.table.url, end.settings.endpoint)
+    except InputError as error:
+        yield f"{where}: {error.message}"
+
+
+def _place(which: str, end: End) -> dict[str, str]:
+    address = parse_address(end.table.url)
+    _, account = parse_endpoint(end.table.url, end.settings.endpoint)
+    return {
+        f"{which}Account": account,
+        f"{which}Container": address.container,
+        f"{which}Prefix": address.prefix,
+    }
+
+
+def _secret(end: End) -> tuple[str, list[str]]:
+    """Return where the functions find what opens a repository, or that they cannot."""
+    encryption = end.table.encryption
+    if encryption is None:
+        return "", []
+    reference = encryption.passphrase
+    if reference is not None and reference.kind == "keyvault":
+        return reference.place, []
+    where = key_path(("repositories", end.name, "encryption"))
+    return "", [
+        f"{where}: functions in Azure cannot open it so; store the passphrase in Key Vault and "
+        "write encryption.passphrase = 'keyvault:https://VAULT.vault.azure.net/secrets/NAME'"
+    ]

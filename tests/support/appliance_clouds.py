@@ -1,0 +1,253 @@
+"""One test, both kinds: where appliances are deployed, and what each looks like to its own cloud.
+
+Amazon's are stacks in LocalStack; Azure's are stand-ins of a function app, since what stands in
+front of it runs nowhere but in Azure. What the tests say of a machine and of a failure is the same.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+import pytest
+
+from core.stores.settings import StoreSettings
+from proxy.appliance import Appliance
+from tests.emulators.fault_proxy import FaultProxy
+from tests.emulators.faults import Refusal, Rule
+from tests.emulators.identity import IdentityEndpoint
+from tests.emulators.services import S3Service
+from tests.support.appliances import Stack, deploy
+from tests.support.function_apps import AUDIENCE, NOT_THERE, Fault, Said, StandInApp, refused
+
+# What goes wrong, by the words of the tests: the error of Step Functions, and the app's answer.
+_TROUBLES = {
+    "denied": ("AccessDeniedException", Said(status=403)),
+    "not there": ("ExecutionDoesNotExist", NOT_THERE),
+    "conflict": ("ExecutionAlreadyExists", refused(409, "conflict", "it is another")),
+}
+_OPERATIONS = {"look": ("DescribeExecution", "GET", ""), "stop": ("StopExecution", "POST", "/term")}
+
+
+class Deployed(Protocol):
+    """An appliance that was deployed, and what looks behind the proxy's back."""
+
+    @property
+    def kind(self) -> str:
+        """Which kind it is."""
+
+    @property
+    def table(self) -> str:
+        """What the configuration says of it, but for a store."""
+
+    def client(self) -> Appliance:
+        """Return a client of the proxy's."""
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Return what was started, newest first; each has its name."""
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Return what executions were started with, newest first."""
+
+    def runs(self, name: str) -> bool:
+        """Say whether an execution is at work."""
+
+    def end(self, name: str) -> None:
+        """End an execution from outside."""
+
+    def begin_by_event(self, job: str) -> str:
+        """Have something else than a proxy order a job; return what runs it."""
+
+    def end_ordered(self, name: str) -> None:
+        """End what an event has begun."""
+
+    def troubled(self, operation: str, trouble: str, times: int = -1) -> Any:  # noqa: ANN401
+        """Have an operation go wrong so often, and in the end say whether it did: a context."""
+
+
+class AwsDeployed:
+    """A stack in LocalStack."""
+
+    kind = "aws"
+
+    def __init__(self, stack: Stack) -> None:
+        """Look at a stack."""
+        self.stack = stack
+
+    @property
+    def table(self) -> str:
+        """Its keys."""
+        return f'kind = "aws", stack = "{self.stack.name}", region = "{self.stack.region}"'
+
+    def client(self) -> Appliance:
+        """Return a client of its own."""
+        return self._client(self.stack.service.settings)
+
+    def _client(self, settings: StoreSettings) -> Appliance:
+        from proxy.appliance_aws import AwsAppliance
+
+        return AwsAppliance(self.stack.name, self.stack.region, settings)
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Ask Step Functions."""
+        return self.stack.executions()
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Ask Step Functions."""
+        return self.stack.orders()
+
+    def runs(self, name: str) -> bool:
+        """Ask Step Functions."""
+        return any(
+            each["name"] == name and each["status"] == "RUNNING" for each in self.executions()
+        )
+
+    def end(self, name: str) -> None:
+        """Stop it in Step Functions."""
+        arn = self.stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
+        self.stack.client("stepfunctions").stop_execution(executionArn=f"{arn}:{name}")
+
+    end_ordered = end
+
+    def begin_by_event(self, job: str) -> str:
+        """Start an execution as the rule of the stack does."""
+        machine = self.stack.outputs["StateMachineArn"]
+        self.stack.client("stepfunctions").start_execution(
+            stateMachineArn=machine, name="event", input=json.dumps({"job": job})
+        )
+        return "event"
+
+    @contextmanager
+    def troubled(self, operation: str, trouble: str, times: int = -1) -> Iterator[Appliance]:
+        """Have Step Functions refuse it, seen by whoever goes through a proxy."""
+        fault = Refusal(name=_TROUBLES[trouble][0], status=400)
+        operations = frozenset({_OPERATIONS[operation][0]})
+        rule = Rule(fault=fault, operations=operations, count=None if times < 0 else times)
+        with FaultProxy(self.stack.service.endpoint, "aws", [rule]) as proxy:
+            yield self._client(replace(self.stack.service.settings, endpoint=proxy.endpoint))
+            assert times < 0 or rule.count == 0
+
+
+class AzureDeployed:
+    """A stand-in of a function app."""
+
+    kind = "azure"
+
+    def __init__(self, app: StandInApp) -> None:
+        """Look at an app."""
+        self.app = app
+
+    @property
+    def table(self) -> str:
+        """Its keys."""
+        return f'kind = "azure", url = "{self.app.url}", audience = "{AUDIENCE}"'
+
+    def client(self) -> Appliance:
+        """Return a client of its own."""
+        from proxy.appliance_azure import AzureAppliance
+
+        return AzureAppliance(self.app.url, AUDIENCE, StoreSettings())
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Return what the stand-in has started."""
+        return self.app.executions()
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Return what the stand-in was told."""
+        return self.app.orders()
+
+    def runs(self, name: str) -> bool:
+        """Look whether it is at work."""
+        return any(
+            each["name"] == name and each["standing"] == "running" for each in self.executions()
+        )
+
+    def end(self, name: str) -> None:
+        """Terminate it."""
+        session, _, attempt = name.partition("-")
+        self.app.terminate(session, int(attempt))
+
+    def begin_by_event(self, job: str) -> str:
+        """Have an instance run for a job."""
+        self.app.ordered[job] = "0e" * 16
+        return self.app.ordered[job]
+
+    def end_ordered(self, name: str) -> None:
+        """Have it run no longer."""
+        self.app.ordered = {job: each for job, each in self.app.ordered.items() if each != name}
+
+    @contextmanager
+    def troubled(self, operation: str, trouble: str, times: int = -1) -> Iterator[Appliance]:
+        """Have the app, or what is before it, refuse it."""
+        _, method, where = _OPERATIONS[operation]
+        fault = Fault(answer=_TROUBLES[trouble][1], method=method, where=where, count=times)
+        self.app.faults.append(fault)
+        try:
+            yield self.client()
+        finally:
+            self.app.faults.remove(fault)
+        assert times < 0 or fault.count == 0
+
+
+class Cloud(Protocol):
+    """Where appliances of one kind are deployed."""
+
+    kind: str
+
+    def deploy(self, machine: Mapping[str, Any], **told: str) -> Deployed:
+        """Deploy one that runs such a machine; ``told`` is what it was deployed for."""
+
+
+class AwsCloud:
+    """LocalStack."""
+
+    kind = "aws"
+
+    def __init__(self, service: S3Service) -> None:
+        """Deploy there."""
+        self.service = service
+
+    def deploy(self, machine: Mapping[str, Any], **told: str) -> Deployed:
+        """Deploy a stack; what it was told are its outputs."""
+        outputs = {name.title().replace("_", ""): value for name, value in told.items()}
+        return AwsDeployed(deploy(self.service, machine, outputs))
+
+
+class AzureCloud:
+    """This machine, with a managed identity; what was deployed ends with it."""
+
+    kind = "azure"
+
+    def __init__(self) -> None:
+        """Deploy nothing yet."""
+        self._end = ExitStack()
+
+    def __enter__(self) -> "AzureCloud":
+        """Have azure-identity find the identity, in this and in every child process."""
+        from core.stores.azure_session import open_identity
+
+        patch = self._end.enter_context(pytest.MonkeyPatch.context())
+        for name, value in self._end.enter_context(IdentityEndpoint()).environment.items():
+            patch.setenv(name, value)
+        open_identity.cache_clear()
+        self._end.callback(open_identity.cache_clear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all of it."""
+        self._end.close()
+
+    def deploy(self, machine: Mapping[str, Any], **told: str) -> Deployed:
+        """Serve one more app."""
+        return AzureDeployed(self._end.enter_context(StandInApp(machine, told)))
+
+
+@contextmanager
+def cloud_of(kind: str, request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """Return where appliances of a kind are deployed; what it needs starts only then."""
+    if kind == "aws":
+        yield AwsCloud(request.getfixturevalue("localstack"))
+        return
+    with AzureCloud() as cloud:
+        yield cloud
