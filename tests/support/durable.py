@@ -21,7 +21,7 @@ Activity = Callable[[str, Any], Any]
 
 BEGAN = datetime(2026, 11, 25, 21, tzinfo=UTC)
 _STATE_MARK = "$OutOfProcData$:"
-_BEGINS = {
+BEGINS = {
     HistoryEventType.TASK_SCHEDULED,
     HistoryEventType.SUB_ORCHESTRATION_INSTANCE_CREATED,
     HistoryEventType.TIMER_CREATED,
@@ -53,7 +53,7 @@ class Chance:
         return count
 
     def is_lost(self) -> bool:
-        """Say whether the host dies before it has stored what came of a run."""
+        """Say whether the host dies before it has done, or stored, what it was about to."""
         return False
 
 
@@ -158,11 +158,11 @@ class Hub:
         return lambda: self._run(instance)
 
     def _do(self, work: _Work) -> None:
-        """Call an activity; where the host dies before it can tell the answer, once more later."""
+        """Call an activity, unless the host dies first: then its message is there again."""
+        if self._chance.is_lost():
+            return
         try:
             result = json.dumps(self._activity(work.name, json.loads(work.input)))
-            if self._chance.is_lost():
-                return
             ended = self._event(
                 HistoryEventType.TASK_COMPLETED, TaskScheduledId=work.task, Result=result
             )
@@ -265,7 +265,7 @@ def begin(
     instance: Instance, actions: list[Document], history: list[Document]
 ) -> list[tuple[Document, Document]]:
     """Go through actions as the extension does; return what is begun now, and by which action."""
-    before = {event["EventId"]: event for event in history if event["EventType"] in _BEGINS}
+    before = {event["EventId"]: event for event in history if event["EventType"] in BEGINS}
     ended = {
         event.get("TaskScheduledId", event.get("TimerId"))
         for event in history
@@ -275,7 +275,7 @@ def begin(
     task = 0
     for action in actions:
         tasks = []
-        for leaf in _leaves(action):
+        for leaf in leaves(action):
             kind = int(_KINDS[ActionType(leaf["actionType"])])
             event = {"EventType": kind, "EventId": task, "Name": leaf.get("functionName")}
             if task not in before:
@@ -293,12 +293,13 @@ def begin(
     return found
 
 
-def _leaves(action: Document) -> Iterator[Document]:
+def leaves(action: Document) -> Iterator[Document]:
+    """Yield what an action begins, in the order of their numbers."""
     if "compoundActions" not in action:
         yield action
         return
     for each in action["compoundActions"]:
-        yield from _leaves(each)
+        yield from leaves(each)
 
 
 def _text(moment: datetime) -> str:
