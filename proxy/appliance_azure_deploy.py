@@ -7,7 +7,8 @@ for the first time and for every version after it.
 from collections.abc import Mapping
 
 from core.errors import InputError
-from proxy.appliance_azure_parameters import app_name, plan_parameters
+from core.stores.settings import StoreSettings
+from proxy.appliance_azure_parameters import plan_parameters
 from proxy.appliance_deploy import Command, DeployedJob, Procedure, refuse_unfit
 from proxy.appliance_table import ApplianceTable
 
@@ -16,45 +17,38 @@ PACKAGE = "build/azure.zip"
 
 
 def plan_app(
-    appliance: ApplianceTable, job: DeployedJob, overrides: Mapping[str, str]
+    appliance: ApplianceTable,
+    job: DeployedJob,
+    settings: StoreSettings,
+    overrides: Mapping[str, str],
 ) -> Procedure:
-    """Return how a job's function app is deployed."""
+    """Return how a job's function app is deployed; ``settings`` are the way to Azure."""
     if not appliance.resource_group:
-        where = f"repositories.{job.target.name}.appliance.resource_group"
         raise InputError(
             f"nothing says which resource group the appliance of {job.target.name!r} is in",
-            hint=f'Write {where}, as in resource_group = "coldhaul".',
+            hint=f'Write resource_group = "..." in [repositories.{job.target.name}.appliance].',
         )
     parameters = plan_parameters(appliance, job)
     refuse_unfit(
         parameters, "Functions reach Azure Blob Storage and open repositories by Key Vault."
     )
     values = {**parameters.values, **overrides}
-    name = app_name(appliance.url)
+    name = values["appName"]
     return Procedure(
         called=f"{name} in the resource group {appliance.resource_group}",
         where={"url": appliance.url, "resource_group": appliance.resource_group},
         template=TEMPLATE,
         tools="Install Azure's command line, az, and make; or run the commands where they are.",
         parameters=values,
-        commands=plan_commands(name, appliance.resource_group, values),
+        commands=plan_commands(name, appliance.resource_group, settings, values),
     )
 
 
 def plan_commands(
-    name: str, resource_group: str, parameters: Mapping[str, str]
-) -> tuple[Command, Command, Command]:
+    name: str, resource_group: str, settings: StoreSettings, parameters: Mapping[str, str]
+) -> list[Command]:
     """Return the commands that package the functions, make the app, and deploy, in this order."""
-    make = Command(
-        arguments=[
-            "az", "deployment", "group", "create",
-            "--resource-group", resource_group,
-            "--name", name,
-            "--template-file", TEMPLATE,
-            "--parameters",
-            *(f"{parameter}={value}" for parameter, value in parameters.items()),
-        ],
-    )  # fmt: skip
+    way = _way(settings)
     deploy = Command(
         arguments=[
             "az", "functionapp", "deployment", "source", "config-zip",
@@ -63,5 +57,34 @@ def plan_commands(
             "--src", PACKAGE,
             "--build-remote", "false",
         ],
+        environment=way,
     )  # fmt: skip
-    return Command(arguments=["make", "azure-package"]), make, deploy
+    package = Command(arguments=["make", "azure-package"])
+    commands = [package, _make(name, resource_group, way, parameters), deploy]
+    if parameters.get("startOnNewPoint") == "true" and "subscribeToEvents" not in parameters:
+        # Event Grid asks the function whether it is there, which it is only now.
+        subscribing = {**parameters, "subscribeToEvents": "true"}
+        commands.append(_make(name, resource_group, way, subscribing))
+    return commands
+
+
+def _make(
+    name: str, resource_group: str, way: Mapping[str, str], parameters: Mapping[str, str]
+) -> Command:
+    return Command(
+        arguments=[
+            "az", "deployment", "group", "create",
+            "--resource-group", resource_group,
+            "--name", name,
+            "--template-file", TEMPLATE,
+            "--parameters",
+            *(f"{parameter}={value}" for parameter, value in parameters.items()),
+        ],
+        environment=way,
+    )  # fmt: skip
+
+
+def _way(settings: StoreSettings) -> dict[str, str]:
+    """Return the environment in which az goes the way that the configuration says."""
+    way = {"REQUESTS_CA_BUNDLE": settings.ca_bundle, "HTTPS_PROXY": settings.http_proxy}
+    return {name: value for name, value in way.items() if value}

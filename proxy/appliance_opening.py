@@ -50,11 +50,11 @@ def plan_deployment(config: Config, job: DeployedJob, overrides: Mapping[str, st
     """
     appliance = job.target.table.appliance
     assert appliance is not None
+    settings = appliance_settings(config, job.target.table)
     if appliance.kind == ApplianceKind.AWS:
         from proxy.appliance_aws_deploy import plan_stack
 
-        settings = appliance_settings(config, job.target.table)
         return plan_stack(appliance, job, settings, overrides)
     from proxy.appliance_azure_deploy import plan_app
 
-    return plan_app(appliance, job, overrides)
+    return plan_app(appliance, job, settings, overrides)

@@ -130,9 +130,8 @@ def _judge_access(reply: Reply, request: Request) -> ColdhaulError | None:
         )
     return StoreError(
         f"{request.cannot}: this identity may not use the app",
-        hint="Assign it to the application's role: in Entra ID under Enterprise applications, "
-        f"{request.audience}, Users and groups; and name it where the app's authentication says "
-        "who is allowed.",
+        hint="The app answers the identities alone that it was deployed for: name the object id "
+        "of this one in proxyPrincipalIds, and deploy the appliance again.",
     )
 
 

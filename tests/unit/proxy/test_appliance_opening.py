@@ -109,7 +109,7 @@ def test_how_it_is_deployed_is_of_its_kind(tmp_path: Path) -> None:
     without = config(tmp_path, "", IN_AZURE)
     with pytest.raises(InputError, match="which resource group") as caught:
         plan_deployment(without, job(without, "az://copies/primary"), {})
-    assert "repositories.vault.appliance.resource_group" in caught.value.hint
+    assert "[repositories.vault.appliance]" in caught.value.hint
 
 
 def job(loaded: Config, source: str) -> DeployedJob:

@@ -89,7 +89,7 @@ def test_what_is_no_document_of_the_app_is_the_platform_s(body: bytes) -> None:
     ("status", "words", "hint"),
     [
         (302, "sends whoever asks to sign in", "401"),
-        (403, "may not use the app", "api://coldhaul"),
+        (403, "may not use the app", "proxyPrincipalIds"),
         (404, "has no functions of coldhaul", "appliance deploy"),
         (405, "answered 405", "appliance deploy"),
     ],
