@@ -57,6 +57,12 @@ def _keys(which: str, end: End) -> tuple[dict[str, str], list[str]]:
     encryption = end.table.encryption
     if encryption is not None and encryption.kms is not None:
         values[f"{which}KeyArn"] = encryption.kms
+    elif encryption is not None and encryption.key_vault is not None:
+        problems.append(
+            f'{key_path((*where, "key_vault"))} = "{encryption.key_vault}": functions in Amazon '
+            "cannot use a key in Azure; add a KMS key ('coldhaul key add --kms') and write it as "
+            "kms"
+        )
     elif encryption is not None and encryption.passphrase is not None:
         reference = encryption.passphrase
         if reference.kind == "secretsmanager" and _is_arn(reference.place):

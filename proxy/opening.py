@@ -13,7 +13,9 @@ from core.sources.bucket import BucketSource, open_bucket_source
 from core.sources.repository import Repository, open_repository
 from core.sources.unlocking import Secret, SecretSource
 from core.stores import opening
+from core.stores.address import AMAZON_S3, AZURE_BLOB
 from core.stores.aws_kms import KmsKey
+from core.stores.azure_vault_key import VaultKey
 from core.stores.bucket import Bucket
 from core.stores.classes import Use, parse_storage_class
 from core.stores.store import Store
@@ -22,7 +24,7 @@ from proxy.invocation import Invocation
 from proxy.location import Place, folder_url, relation
 from proxy.secret import read_secret
 from proxy.store_settings import cloud_settings, place_of, store_settings
-from proxy.tables import RepositoryTable
+from proxy.tables import EncryptionTable, RepositoryTable
 
 
 def open_store(invocation: Invocation, name: str, *, create: bool = False) -> Store:
@@ -76,12 +78,22 @@ def secret_source(config: Config, name: str) -> SecretSource | None:
     table = config.repository(name)
     if table.encryption is None:
         return None
-    reference, settings = table.encryption.passphrase, cloud_settings(config, table)
-    if reference is None:
-        kms = table.encryption.kms
-        assert kms is not None, "the shape rules let one of the two be there"
-        return lambda: KmsKey(kms, settings)
+    return _source_of(config, name, table, table.encryption)
+
+
+def _source_of(
+    config: Config, name: str, table: RepositoryTable, encryption: EncryptionTable
+) -> SecretSource:
+    reference, kms, key_vault = encryption.passphrase, encryption.kms, encryption.key_vault
+    if kms is not None:
+        amazon = cloud_settings(config, table, AMAZON_S3)
+        return lambda: KmsKey(kms, amazon)
+    if key_vault is not None:
+        azure = cloud_settings(config, table, AZURE_BLOB)
+        return lambda: VaultKey(key_vault, azure)
+    assert reference is not None, "the shape rules let one of the three be there"
     where = f"repositories.{name}.encryption.passphrase"
+    settings = cloud_settings(config, table, reference.vendor)
     return lambda: read_secret(reference, where, settings)
 
 
@@ -98,7 +110,8 @@ def need_secret(invocation: Invocation, name: str) -> Secret:
         raise InputError(
             f"{invocation.config_path} declares no passphrase or cloud key for repository {name!r}",
             hint=f"Set repositories.{name}.encryption.passphrase, for example to 'env:NAME', or "
-            "encryption.kms; a repository that was created without encryption has no keys.",
+            "encryption.kms or encryption.key_vault; a repository that was created without "
+            "encryption has no keys.",
         )
     return secret
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ColdhaulError, InputError
+from core.stores.address import AMAZON_S3, AZURE_BLOB
 from core.stores.aws_names import parse_secret_name
 from core.stores.aws_secrets import fetch_secret
+from core.stores.azure_vault_names import parse_vault_secret
+from core.stores.azure_vault_secret import fetch_vault_secret
 from core.stores.settings import StoreSettings
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -16,7 +19,8 @@ _SECRET_SIZE_MAX = 4096
 _HINT = (
     "put the secret into an environment variable and write 'env:NAME', into a file that only you "
     "can read and write 'file:/path/to/it', or into AWS Secrets Manager and write "
-    "'secretsmanager:ARN'"
+    "'secretsmanager:ARN', or into Azure Key Vault and write "
+    "'keyvault:https://VAULT.vault.azure.net/secrets/NAME'"
 )
 
 
@@ -24,12 +28,17 @@ _HINT = (
 class SecretReference:
     """Where a secret is.
 
-    ``env`` and a variable's name, ``file`` and an absolute path, or ``secretsmanager`` and an ARN
-    or name.
+    ``env`` and a variable's name, ``file`` and an absolute path, ``secretsmanager`` and an ARN or
+    name, or ``keyvault`` and an identifier.
     """
 
     kind: str
     place: str
+
+    @property
+    def vendor(self) -> str:
+        """The vendor whose service keeps it, empty for this machine."""
+        return {"secretsmanager": AMAZON_S3, "keyvault": AZURE_BLOB}.get(self.kind, "")
 
     def __str__(self) -> str:
         """Write it as the configuration does; it is no secret."""
@@ -55,6 +64,8 @@ def parse_secret_reference(text: str) -> SecretReference:
         return SecretReference(kind=kind, place=os.path.normpath("/" + place.lstrip("/")))
     if kind == "secretsmanager" and separator:
         return SecretReference(kind=kind, place=parse_secret_name(place).id)
+    if kind == "keyvault" and separator:
+        return SecretReference(kind=kind, place=parse_vault_secret(place).url)
     raise InputError(
         "it is not a reference; a secret itself must not stand here, where backups, logs and "
         "version control would carry it on",
@@ -67,7 +78,7 @@ def read_secret(
 ) -> str:
     """Fetch a secret; ``where`` is the key path or option that refers to it, for errors.
 
-    ``settings`` say as whom a cloud is asked for it; without them it is boto3's own chain.
+    ``settings`` say as whom a cloud is asked for it; without them it is that cloud's own chain.
     """
     if reference.kind == "env":
         secret = os.environ.get(reference.place)
@@ -76,8 +87,8 @@ def read_secret(
                 f"{where} refers to the environment variable {reference.place}, which is not set",
                 hint=f"Set it where coldhaul runs, for example: export {reference.place}=...",
             )
-    elif reference.kind == "secretsmanager":
-        secret = _read_cloud(reference.place, where, settings or StoreSettings())
+    elif reference.vendor:
+        secret = _read_cloud(reference, where, settings or StoreSettings())
     else:
         secret = _read_file(Path(reference.place), where)
     if not secret.strip():
@@ -88,9 +99,10 @@ def read_secret(
     return secret
 
 
-def _read_cloud(place: str, where: str, settings: StoreSettings) -> str:
+def _read_cloud(reference: SecretReference, where: str, settings: StoreSettings) -> str:
+    fetch = fetch_vault_secret if reference.kind == "keyvault" else fetch_secret
     try:
-        return fetch_secret(place, settings)
+        return fetch(reference.place, settings)
     except ColdhaulError as error:
         raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
 

@@ -17,6 +17,9 @@ _FORBIDDEN_IN_BUCKETS = {
     "appliance": "an appliance is that of the repository that a bucket is copied to",
 }
 
+# What a repository is opened by, of which it has one.
+_WAYS_IN = {"passphrase": "a passphrase", "kms": "a KMS key", "key_vault": "a key in Key Vault"}
+
 
 def check_shapes(repositories: Mapping[str, Any]) -> Iterator[str]:
     """Check that each table of ``repositories`` has the keys that its kind needs, and no other."""
@@ -43,17 +46,19 @@ def _check_encryption(name: str, table: object) -> Iterator[str]:
     if not isinstance(table, dict):
         return
     location = ("repositories", name, "encryption")
-    if "passphrase" in table and "kms" in table:
-        what = "there is a passphrase as well"
+    there = [key for key in _WAYS_IN if key in table]
+    for key in there[1:]:
         hint = (
             "keep the one that this machine opens the repository by; the other stays one of its "
             "keys all the same"
         )
-        yield problem((*location, "kms"), table["kms"], what, hint)
-    elif "passphrase" not in table and "kms" not in table:
+        what = f"there is {_WAYS_IN[there[0]]} as well"
+        yield problem((*location, key), table[key], what, hint)
+    if not there:
         hint = (
-            'say where the passphrase is, as in encryption.passphrase = "env:NAME", or which KMS '
-            'key opens it, as in encryption.kms = "arn:aws:kms:..."'
+            'say where the passphrase is, as in encryption.passphrase = "env:NAME", or which key '
+            'in a cloud opens it, as in encryption.kms = "arn:aws:kms:..." or '
+            'encryption.key_vault = "https://VAULT.vault.azure.net/keys/NAME"'
         )
         yield f"{key_path((*location, 'passphrase'))}: it is missing; {hint}"
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from core.errors import InputError
-from core.stores.address import AMAZON_S3, derive_vendor
+from core.stores.address import derive_vendor
 from core.stores.settings import StoreSettings
 from proxy.bandwidth import Bandwidth
 from proxy.config import Config
@@ -28,13 +28,14 @@ def store_settings(config: Config, table: RepositoryTable) -> StoreSettings:
     return replace(settings, storage_class=table.storage_class, metadata_class=table.metadata_class)
 
 
-def cloud_settings(config: Config, table: RepositoryTable) -> StoreSettings:
-    """Return as whom Amazon is asked for a repository's keys and secrets, and by which way.
+def cloud_settings(config: Config, table: RepositoryTable, vendor: str) -> StoreSettings:
+    """Return as whom a vendor is asked for a repository's keys and secrets, and by which way.
 
-    Like its store if that is Amazon's too; other storage has credentials that mean nothing there.
+    Like its store if that is the vendor's too; other storage has credentials that mean nothing
+    there.
     """
     settings = store_settings(config, table)
-    return settings if settings.vendor == AMAZON_S3 else StoreSettings()
+    return settings if settings.vendor == vendor else StoreSettings()
 
 
 def destination_settings(config: Config, url: str, name: str | None) -> StoreSettings:
@@ -54,20 +55,25 @@ def destination_settings(config: Config, url: str, name: str | None) -> StoreSet
 def _settings(url: str, store: StoreTable, where: str) -> StoreSettings:
     key = store.account_key
     _check_readable(store.ca_bundle, f"{where}.ca_bundle")
-    return StoreSettings(
+    settings = StoreSettings(
         vendor=store.vendor or derive_vendor(url, store.endpoint),
         endpoint=store.endpoint,
         region=store.region,
         profile=store.profile,
         role_arn=store.role_arn,
         managed_identity=store.managed_identity,
-        account_key=partial(read_secret, key, f"{where}.account_key") if key else None,
         ca_bundle=store.ca_bundle,
         http_proxy=store.http_proxy,
         kms_key=store.kms_key,
         read_bandwidth=_rate(store.read_bandwidth),
         write_bandwidth=_rate(store.write_bandwidth),
     )
+    if key is None:
+        return settings
+    # Where a vault of the same vendor keeps the key, it is asked as the store says.
+    way = settings if key.vendor == settings.vendor else StoreSettings()
+    fetch_key = partial(read_secret, key, f"{where}.account_key", way)
+    return replace(settings, account_key=fetch_key)
 
 
 def _store(config: Config, table: RepositoryTable) -> StoreTable:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from core.errors import InputError
 from core.model import RetentionType
 from core.stores.aws_names import parse_kms_key
+from core.stores.azure_vault_names import parse_vault_key
 from proxy.appliance_table import ApplianceTable
 from proxy.fields import OUR_ERROR, Name, Table, one_of, parse_name, parsed, parsed_each
 from proxy.location import parse_url
@@ -68,11 +69,16 @@ def _parse_kms(text: str) -> str:
     return parse_kms_key(text).arn
 
 
+def _parse_key_vault(text: str) -> str:
+    return parse_vault_key(text).url
+
+
 class EncryptionTable(Table):
-    """How this machine opens a repository's keys: by one of the two."""
+    """How this machine opens a repository's keys: by one of the three."""
 
     passphrase: Annotated[SecretReference, parsed(parse_secret_reference)] | None = None
     kms: Annotated[str, parsed(_parse_kms)] | None = None
+    key_vault: Annotated[str, parsed(_parse_key_vault)] | None = None
 
 
 class RepositoryTable(Table):

@@ -18,7 +18,7 @@ from core.format import names, records
 from core.limits import FORMAT_VERSION
 from core.model import Identity, Parameters, RetentionType
 from core.sources.repository import Repository
-from core.sources.unlocking import KeyAccess, Secret, describe_secret
+from core.sources.unlocking import KeyAccess, Secret, adding_option, describe_secret
 from core.stores.store import Store
 
 _FIRST_KEYSETS = (names.packed_keyset(1), names.keyset(1))
@@ -46,7 +46,7 @@ def create_repository(  # noqa: PLR0913  What a repository is once and for all.
             f"{describe_secret(secret)} alone would open {store.url}, and whoever disables or "
             "deletes it, or closes its account, would take every restore point with it",
             hint="Create it with encryption.passphrase and add this key afterwards ('coldhaul key "
-            "add NAME --kms ARN'); or say --only-cloud-key and add a recovery key.",
+            f"add NAME {adding_option(secret)}'); or say --only-cloud-key and add a recovery key.",
         )
     _refuse_others(store)
     probe.try_store(store)

@@ -129,7 +129,7 @@ def add_cloud_key(store: Store, secret: Secret, key: CloudKey, name: str) -> Non
         there = _slot_named(state.keyset, name)
         if there is None:
             return (*state.keyset.slots, slot), state.ring
-        if there == slot or find_kek(there, key, opened.identity.id) is not None:
+        if there == slot or _is_wrapped_by(there, slot.key, key, opened.identity):
             return None
         raise _name_taken(store, name)
 
@@ -183,6 +183,13 @@ def rotate_keys(store: Store, secret: Secret) -> int:
         return state.keyset.slots, replace(state.ring, epochs=(*state.ring.epochs, epoch))
 
     return len(change_keys(opened, change).ring.epochs)
+
+
+def _is_wrapped_by(slot: Slot, version: str, key: CloudKey, identity: Identity) -> bool:
+    """Say whether it is this very version of the key that wraps a slot, and opens it."""
+    if not isinstance(slot, CloudSlot) or slot.key != version:
+        return False
+    return find_kek(slot, key, identity.id) is not None
 
 
 def _slot_named(current: Keyset, name: str) -> Slot | None:

@@ -7,7 +7,7 @@ passphrases and recovery keys, ``core.sources.unlocking`` those of cloud keys.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -27,9 +27,12 @@ ARGON2_LANES_MAX = 64
 ARGON2_LANE_KIB_MIN = 8
 
 SLOT_NAME_SIZE_MAX = 64
-# The longest ARN of any service, and the longest answer of KMS to a request to encrypt.
+# The longest ARN of any service, and the longest answer of KMS to a request to encrypt; what Key
+# Vault has is shorter.
 CLOUD_KEY_SIZE_MAX = 2048
 CLOUD_WRAPPED_SIZE_MAX = 6144
+
+CloudKind = Literal["aws-kms", "azure-key-vault"]
 
 _STORED = ConfigDict(strict=True, ser_json_bytes="hex", val_json_bytes="hex")
 
@@ -69,7 +72,7 @@ class CloudSlot:
 
     __pydantic_config__: ClassVar[ConfigDict] = _STORED
 
-    kind: Literal["aws-kms", "azure-key-vault"]
+    kind: CloudKind
     name: str
     key: Annotated[str, Field(min_length=1, max_length=CLOUD_KEY_SIZE_MAX)]
     wrapped: Annotated[bytes, Field(min_length=1, max_length=CLOUD_WRAPPED_SIZE_MAX)]
@@ -123,7 +126,7 @@ def decode_slot(value: dict[str, JsonValue], where: str) -> Slot:
         return slot
     if kind == "recovery":
         return records.decode(RecoverySlot, data, where)
-    if kind in {"aws-kms", "azure-key-vault"}:
+    if kind in get_args(CloudKind):
         cloud = records.decode(CloudSlot, data, where)
         if not cloud.key.isprintable():
             raise IntegrityError(f"{where} is damaged: the key of a slot cannot be shown")

@@ -115,8 +115,13 @@ def wrong_secret_hint(secret: Secret) -> str:
         return "Check which secret the configuration refers to, or use the recovery key."
     return (
         "'coldhaul key list' shows which keys do; with one of them configured, 'coldhaul key add "
-        "NAME --kms ARN' adds this one."
+        f"NAME {adding_option(secret)}' adds this one."
     )
+
+
+def adding_option(key: CloudKey) -> str:
+    """Return the option by which 'coldhaul key add' adds a key of this kind."""
+    return {"aws-kms": "--kms ARN", "azure-key-vault": "--key-vault URL"}[key.kind]
 
 
 def _unwrap_cloud(slot: CloudSlot, key: CloudKey, repository_id: RepositoryId) -> bytes:

@@ -9,7 +9,12 @@ from typing import Any, Generic, TypeVar
 from azure.core.exceptions import AzureError
 
 from core.stores.azure_session import open_identity, open_transport, proxies
-from core.stores.azure_vault_errors import VaultRequest, judge, judge_local
+from core.stores.azure_vault_errors import (
+    VaultRequest,
+    judge,
+    judge_local,
+    unreadable_bundle,
+)
 from core.stores.connecting import Connecting
 from core.stores.pacing import Pacer
 from core.stores.settings import StoreSettings
@@ -46,6 +51,8 @@ class AzureVault(Generic[Client]):
                 raise judge(error, request) from None
             except ValueError:
                 raise judge_local(request) from None
+            except OSError as error:
+                raise unreadable_bundle(request) from error
 
         return self._pacer.run(attempt)
 

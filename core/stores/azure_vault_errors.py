@@ -66,6 +66,14 @@ def judge_local(request: VaultRequest) -> ColdhaulError:
     )
 
 
+def unreadable_bundle(request: VaultRequest) -> ColdhaulError:
+    """Return the error for certificates that this machine was told to trust and cannot read."""
+    return InputError(
+        f"{request.cannot}: the certificates of authorities cannot be read",
+        hint="REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that is not there.",
+    )
+
+
 def useless_input(error: AzureError, request: VaultRequest) -> ColdhaulError | None:
     """Return what it means that a key cannot use what it was given; None for other failures."""
     if answer_of(error).status != 400:

@@ -77,6 +77,9 @@ schedule = "daily 22:00"               # or "immediate", or "periodic 30 min" (5
 #retention_type = "snapshot-based"
 #retention = "10 years"
 #encryption.passphrase = "env:VAULT_PASSPHRASE"
+# With no passphrase on this machine: "keyvault:URL" of a secret in Azure Key Vault, or, in place of
+# that line, encryption.key_vault = "https://VAULT.vault.azure.net/keys/NAME" of a key there that
+# was added before, with `coldhaul key add archive --key-vault URL`.
 
 # Whatever another tool writes into a bucket can be copied as well; nothing is ever written there.
 #[repositories.restic]

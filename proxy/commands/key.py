@@ -21,8 +21,10 @@ from core.engine.keys import (
 from core.errors import ConflictError, InputError, StoreError
 from core.sources.repository import open_repository, read_identity
 from core.sources.unlocking import Secret
+from core.stores.address import AMAZON_S3, AZURE_BLOB
 from core.stores.aws_kms import KmsKey
-from core.stores.settings import StoreSettings
+from core.stores.azure_vault_key import VaultKey
+from core.stores.cloud_key import CloudKey
 from core.stores.store import Store
 from proxy.commands.arguments import OnlyCloudKeyOption, RepositoryName
 from proxy.exits import DONE, WARNINGS
@@ -43,12 +45,19 @@ KmsOption = Annotated[
     str | None,
     typer.Option("--kms", metavar="ARN", help="Let this key in AWS KMS open the repository."),
 ]
+KeyVaultOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key-vault", metavar="URL", help="Let this key in Azure Key Vault open the repository."
+    ),
+]
 PassphraseOption = Annotated[
     str | None,
     typer.Option(
         "--passphrase",
         metavar="REF",
-        help="Where the new passphrase is: env:NAME, file:/path or secretsmanager:ARN.",
+        help="Where the new passphrase is: env:NAME, file:/path, secretsmanager:ARN or "
+        "keyvault:URL.",
     ),
 ]
 ToOption = Annotated[
@@ -96,8 +105,9 @@ def add(  # noqa: PLR0913  Each parameter is an argument or option of the comman
     passphrase: PassphraseOption = None,
     is_recovery: RecoveryOption = False,
     kms: KmsOption = None,
+    key_vault: KeyVaultOption = None,
 ) -> int:
-    """Let a further passphrase, a recovery key or a key in AWS KMS open a repository.
+    """Let a further passphrase, a recovery key or a key in a cloud open a repository.
 
     Without any of them the new passphrase is asked for on the terminal. To change a passphrase:
     add the new one, point the configuration to it, remove the old one.
@@ -107,19 +117,24 @@ def add(  # noqa: PLR0913  Each parameter is an argument or option of the comman
     Example: coldhaul key add vault --recovery
 
     Example: coldhaul key add vault --kms arn:aws:kms:eu-central-1:123456789012:key/ID
+
+    Example: coldhaul key add vault --key-vault https://VAULT.vault.azure.net/keys/NAME
     """
-    _refuse_several(passphrase, kms, is_recovery=is_recovery)
+    _refuse_several(passphrase, kms, key_vault, is_recovery=is_recovery)
     store = open_store(invocation, name)
     if is_recovery:
         return _add_recovery(invocation, store, name, slot or "recovery")
     if kms is not None:
-        return _add_kms(invocation, store, name, slot or "kms", kms)
+        key = _make_key(invocation, name, "--kms", kms)
+        return _add_cloud_key(invocation, store, name, slot or "kms", key)
+    if key_vault is not None:
+        key = _make_key(invocation, name, "--key-vault", key_vault)
+        return _add_cloud_key(invocation, store, name, slot or "key-vault", key)
     if slot is None:
         raise InputError("a new passphrase needs a name", hint="Give one, as in --name 2027.")
     read_identity(store)
     secret = need_secret(invocation, name)
-    settings = cloud_settings(invocation.config, invocation.config.repository(name))
-    add_passphrase(store, secret, _new_passphrase(passphrase, settings), slot)
+    add_passphrase(store, secret, _new_passphrase(invocation, name, passphrase), slot)
     invocation.output.show(
         {"repository": name, "name": slot, "kind": "passphrase"},
         f"Added {slot!r}. Every key keeps opening the repository until it is removed.",
@@ -127,10 +142,13 @@ def add(  # noqa: PLR0913  Each parameter is an argument or option of the comman
     return DONE
 
 
-def _refuse_several(passphrase: str | None, kms: str | None, *, is_recovery: bool) -> None:
+def _refuse_several(
+    passphrase: str | None, kms: str | None, key_vault: str | None, *, is_recovery: bool
+) -> None:
     given = {
         "--passphrase": passphrase is not None,
         "--kms": kms is not None,
+        "--key-vault": key_vault is not None,
         "--recovery": is_recovery,
     }
     options = [option for option, is_given in given.items() if is_given]
@@ -152,31 +170,43 @@ def _add_recovery(invocation: Invocation, store: Store, name: str, slot: str) ->
     return DONE
 
 
-def _add_kms(invocation: Invocation, store: Store, name: str, slot: str, arn: str) -> int:
-    settings = cloud_settings(invocation.config, invocation.config.repository(name))
+def _make_key(invocation: Invocation, name: str, option: str, text: str) -> CloudKey:
+    kind, vendor = (KmsKey, AMAZON_S3) if option == "--kms" else (VaultKey, AZURE_BLOB)
+    config = invocation.config
+    settings = cloud_settings(config, config.repository(name), vendor)
     try:
-        key = KmsKey(arn, settings)
+        return kind(text, settings)
     except InputError as error:
-        raise InputError(f"--kms: {error.message}", hint=error.hint) from error
+        raise InputError(f"{option}: {error.message}", hint=error.hint) from error
+
+
+def _add_cloud_key(
+    invocation: Invocation, store: Store, name: str, slot: str, key: CloudKey
+) -> int:
     add_cloud_key(store, need_secret(invocation, name), key, slot)
+    doing = {"aws-kms": "decrypt", "azure-key-vault": "unwrap"}[key.kind]
     invocation.output.show(
         {"repository": name, "name": slot, "kind": key.kind, "cloud_key": key.key},
-        f"Added {slot!r}: whoever may use {key.key} to decrypt opens {name!r}.",
+        f"Added {slot!r}: whoever may use {key.key} to {doing} opens {name!r}.",
         "Keep a recovery key as well: who deletes the key in the cloud closes this way for good.",
     )
     return DONE
 
 
-def _new_passphrase(reference: str | None, settings: StoreSettings) -> str:
-    if reference is not None:
+def _new_passphrase(invocation: Invocation, name: str, text: str | None) -> str:
+    if text is not None:
+        config = invocation.config
         try:
-            return read_secret(parse_secret_reference(reference), "--passphrase", settings)
+            reference = parse_secret_reference(text)
+            settings = cloud_settings(config, config.repository(name), reference.vendor)
+            return read_secret(reference, "--passphrase", settings)
         except InputError as error:
             raise InputError(f"--passphrase: {error.message}", hint=error.hint) from error
     if not sys.stdin.isatty():
         raise InputError(
             "there is no terminal to ask for the new passphrase on",
-            hint="Say where it is with --passphrase env:NAME, file:/path or secretsmanager:ARN.",
+            hint="Say where it is with --passphrase env:NAME, file:/path, secretsmanager:ARN or "
+            "keyvault:URL.",
         )
     first = getpass.getpass("New passphrase: ")
     if first != getpass.getpass("Once more: "):

@@ -39,8 +39,9 @@ def create(
 
     Makes its folder (a bucket or container has to be there), tries whether the place keeps what
     coldhaul relies on, and leaves FORMAT.md and read_pack.py, which tell how to read it without
-    coldhaul. Interrupted, it is finished by running it again. With encryption.kms it needs
-    --only-cloud-key: whoever deletes that key would take every restore point with it.
+    coldhaul. Interrupted, it is finished by running it again. With encryption.kms or
+    encryption.key_vault it needs --only-cloud-key: whoever deletes that key would take every
+    restore point with it.
 
     Example: coldhaul repository create vault
     """
@@ -82,7 +83,9 @@ def create(
 
 
 def _its(secret: Secret | None) -> str:
-    return "its passphrase" if isinstance(secret, str) else "its KMS key"
+    if secret is None or isinstance(secret, str):
+        return "its passphrase"
+    return {"aws-kms": "its KMS key", "azure-key-vault": "its key in Key Vault"}[secret.kind]
 
 
 def check(invocation: Invocation, name: RepositoryName) -> int:

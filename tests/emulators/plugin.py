@@ -172,11 +172,13 @@ def azurite_oauth(emulators: RunFolder, azure_identity: IdentityEndpoint) -> Azu
 
 
 @pytest.fixture
-def key_vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyVault]:
+def key_vault(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[KeyVault]:
     """A stand-in for Azure Key Vault, reached by its own host name with a managed identity."""
     from core.stores.azure_session import open_identity
 
-    with KeyVault(tmp_path / "vault") as vault:
+    with KeyVault(tmp_path_factory.mktemp("key-vault")) as vault:
         for name, value in vault.environment.items():
             monkeypatch.setenv(name, value)
         # An identity of another test asks another test's endpoint.

@@ -121,6 +121,12 @@ class KeyVault:
         """Create an RSA key and return its identifier, without a version."""
         return self._new_object("keys", _new_key(attributes))
 
+    def put_key(self, url: str, private: rsa.RSAPrivateKey) -> None:
+        """Have a key with just this version, in whichever vault its identifier says."""
+        parts = urlsplit(url)
+        self.hosts.add(parts.netloc)
+        self._objects[_place(url)] = [_Version(id=parts.path.split("/")[3], private=private)]
+
     def new_curve_key(self) -> str:
         """Create a key that is of an elliptic curve, which can only sign."""
         return self._new_object("keys", _Version(id=_new_id(), operations=("sign", "verify")))
@@ -145,6 +151,10 @@ class KeyVault:
         for version in self._versions(url):
             version.attributes["enabled"] = is_enabled
 
+    def disable_version(self, url: str) -> None:
+        """Disable the version that an identifier names."""
+        self._find(url).attributes["enabled"] = False
+
     def limit(self, url: str, *operations: str) -> None:
         """Let all versions of a key be for these operations only."""
         for version in self._versions(url):
@@ -152,7 +162,7 @@ class KeyVault:
 
     def delete(self, url: str) -> None:
         """Delete a key or secret with all its versions."""
-        del self._objects[_path(url)]
+        del self._objects[_place(url)]
 
     def fail(self, operation: str, *faults: RefusedError | None) -> None:
         """Answer the next requests of this operation so; None breaks the connection instead."""
@@ -160,13 +170,13 @@ class KeyVault:
 
     def _new_object(self, kind: str, version: _Version) -> str:
         url = f"https://{self.host}/{kind}/Test-{secrets.token_hex(4)}"
-        self._objects[_path(url)] = [version]
+        self._objects[_place(url)] = [version]
         return url
 
     def _versions(self, url: str) -> list[_Version]:
-        return self._objects[_path(url)]
+        return self._objects[_place(url)]
 
-    def answer(self, operation: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    def answer(self, operation: str, url: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """Return what the service answers, None for nothing at all, or raise a ``RefusedError``."""
         with self._lock:
             self.operations[operation] += 1
@@ -178,18 +188,22 @@ class KeyVault:
                 raise fault[1]
         if operation in self.denied:
             raise RefusedError(status=403, code="Forbidden", inner="ForbiddenByRbac")
-        kind, name, *rest = path.strip("/").split("/")
-        version = self._find(kind, name, rest[0] if rest else "")
-        url = f"https://{self.host}/{kind}/{name}/{version.id}"
+        version = self._find(url)
+        shown = f"{'/'.join(url.split('/')[:5])}/{version.id}"
         if operation == "secrets/get":
-            return _show_secret(url, version)
-        return _use_key(url, version, operation.removeprefix("keys/"), body)
+            return _show_secret(shown, version)
+        if operation == "keys/get":
+            return {"key": _show_key(shown, version), "attributes": version.attributes}
+        return _use_key(shown, version, operation.removeprefix("keys/"), body)
 
-    def _find(self, kind: str, name: str, version: str) -> _Version:
-        found = self._objects.get(f"/{kind}/{name}".lower(), [])
-        fitting = [each for each in found if not version or each.id == version]
+    def _find(self, url: str) -> _Version:
+        """Return the version that is named, the newest one if none is."""
+        wanted = "".join(url.split("/")[5:6])
+        found = self._objects.get(_place(url), [])
+        fitting = [each for each in found if not wanted or each.id == wanted]
         if not fitting:
-            raise RefusedError(status=404, code=f"{kind.removesuffix('s').title()}NotFound")
+            what = "Key" if "/keys/" in url else "Secret"
+            raise RefusedError(status=404, code=f"{what}NotFound")
         return fitting[-1]
 
 
@@ -202,14 +216,24 @@ def _new_key(attributes: dict[str, Any]) -> _Version:
     return _Version(id=_new_id(), private=private, attributes={"enabled": True, **attributes})
 
 
-def _path(url: str) -> str:
-    return "/".join(urlsplit(url).path.split("/")[:3]).lower()
+def _place(url: str) -> str:
+    """Return an identifier without its version: names have no case."""
+    return "/".join(url.split("/")[:5]).lower()
 
 
 def _show_secret(url: str, version: _Version) -> dict[str, Any]:
     if not version.attributes["enabled"]:
         raise RefusedError(status=403, code="Forbidden", inner="SecretDisabled")
     return {"id": url, "value": version.value, "attributes": version.attributes}
+
+
+def _show_key(url: str, version: _Version) -> dict[str, Any]:
+    shown: dict[str, Any] = {"kid": url, "key_ops": list(version.operations)}
+    if version.private is None:
+        point = {name: _encode(secrets.token_bytes(32)) for name in ("x", "y")}
+        return {**shown, "kty": "EC", "crv": "P-256", **point}
+    numbers = version.private.public_key().public_numbers()
+    return {**shown, "kty": "RSA", "n": _encode_number(numbers.n), "e": _encode_number(numbers.e)}
 
 
 def _use_key(url: str, version: _Version, doing: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -235,6 +259,10 @@ def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def _encode_number(number: int) -> str:
+    return _encode(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
 def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
@@ -245,11 +273,12 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     vault: KeyVault
     context: ssl.SSLContext
-    is_tunnel = False
+    tunnel = ""
 
     def do_CONNECT(self) -> None:
         """Let the client speak TLS with the vault; of other hosts a proxy finds no address."""
-        if self.path.removesuffix(":443") not in self.vault.hosts:
+        host = self.path.removesuffix(":443")
+        if host not in self.vault.hosts:
             self.send_error(HTTPStatus.BAD_GATEWAY)
             return
         self.send_response(HTTPStatus.OK)
@@ -263,11 +292,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.rfile = self.connection.makefile("rb")
         self.wfile = self.connection.makefile("wb")
-        self.is_tunnel, self.close_connection = True, False
+        self.tunnel, self.close_connection = host, False
 
     def do_GET(self) -> None:
-        """Show a secret, or get what a client asks a proxy for."""
-        if not self.is_tunnel:
+        """Show a key or a secret, or get what a client asks a proxy for."""
+        if not self.tunnel:
             self._forward()
             return
         self._answer(f"{self.path.split('/')[1]}/get", {})
@@ -299,7 +328,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(400, RefusedError(status=400, code="BadParameter").document())
             return
         try:
-            answer = self.vault.answer(operation, path, body)
+            answer = self.vault.answer(operation, f"https://{self.tunnel}{path}", body)
         except RefusedError as refusal:
             self._send(refusal.status, refusal.document())
             return

@@ -26,7 +26,7 @@ from core.model import (
     Parameters,
     Record,
 )
-from tests.golden import cloud, example
+from tests.golden import cloud, example, vault
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "format.md").read_text()
@@ -55,6 +55,7 @@ def test_the_document_shows_the_real_bytes(title: str) -> None:
 
 def test_the_document_shows_a_real_slot_of_a_cloud_key() -> None:
     assert cloud.show_slot() in FENCE.findall(TEXT)
+    assert vault.show_slot() in FENCE.findall(TEXT)
 
 
 def test_the_document_shows_the_examples_secrets() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
@@ -11,7 +12,7 @@ from core.format.keyset import (
     decode_keyset,
     encode_keyset,
 )
-from core.format.slots import CloudSlot, ForeignSlot, PassphraseSlot, RecoverySlot
+from core.format.slots import CloudKind, CloudSlot, ForeignSlot, PassphraseSlot, RecoverySlot
 from core.format.wrapping import unwrap, wrap_passphrase, wrap_recovery
 from tests.support.keysets import (
     KEK,
@@ -57,12 +58,13 @@ def test_slots_of_unknown_kinds_are_kept_as_they_are() -> None:
     assert unwrap(found.slots[2], PASSPHRASE) is None
 
 
-def test_a_slot_of_a_cloud_key_comes_back_and_opens_for_no_text() -> None:
-    slot = CloudSlot(kind="aws-kms", name="cloud", key="arn:aws:kms:x:1:key/a", wrapped=b"\0" * 184)
+@pytest.mark.parametrize("kind", get_args(CloudKind))
+def test_a_slot_of_a_cloud_key_comes_back_and_opens_for_no_text(kind: CloudKind) -> None:
+    slot = CloudSlot(kind=kind, name="cloud", key="arn:aws:kms:x:1:key/a", wrapped=b"\0" * 184)
     made = replace(MADE, slots=(*MADE.slots, slot))
     assert decode_keyset(encode_keyset(made), 1) == made
     assert stored_value(made)["slots"][2] == {
-        "kind": "aws-kms",
+        "kind": kind,
         "name": "cloud",
         "key": "arn:aws:kms:x:1:key/a",
         "wrapped": "00" * 184,
@@ -84,9 +86,10 @@ def test_a_slot_of_a_cloud_key_comes_back_and_opens_for_no_text() -> None:
         ("wrapped", "00" * 6145),
     ],
 )
-def test_a_damaged_slot_of_a_cloud_key_is_damage(field: str, value: object) -> None:
+@pytest.mark.parametrize("kind", get_args(CloudKind))
+def test_a_damaged_slot_of_a_cloud_key_is_damage(kind: str, field: str, value: object) -> None:
     stored_keyset = stored_value()
-    slot = {"kind": "aws-kms", "name": "cloud", "key": "arn", "wrapped": "00", field: value}
+    slot = {"kind": kind, "name": "cloud", "key": "arn", "wrapped": "00", field: value}
     stored_keyset["slots"].append(slot)
     with pytest.raises(IntegrityError, match=r"keys/1\.json is damaged: .*key|wrapped"):
         decode_keyset(stored(stored_keyset), 1)

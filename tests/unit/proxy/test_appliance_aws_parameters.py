@@ -110,3 +110,11 @@ def test_other_vendors_are_out_of_the_functions_reach(tmp_path: Path) -> None:
     assert found.problems == (
         "repositories.primary: it is in filesystem, and the functions reach amazon-s3 only",
     )
+
+
+def test_a_key_in_azure_is_of_no_use_to_functions_in_amazon(tmp_path: Path) -> None:
+    key = 'encryption.key_vault = "https://cold.vault.azure.net/keys/copies"\n'
+    loaded = config(tmp_path, REPOSITORY, key)
+    (problem,) = plan_parameters("nightly", end(loaded, "primary"), end(loaded, "vault")).problems
+    assert problem.startswith("repositories.vault.encryption.key_vault = ")
+    assert "coldhaul key add --kms" in problem

@@ -8,6 +8,7 @@ from core.errors import InputError, NotFoundError, StoreError
 from core.sources.bucket import BucketSource
 from core.sources.repository import Repository
 from core.stores.aws_kms import KmsKey
+from core.stores.azure_vault_key import VaultKey
 from proxy.invocation import Invocation
 from proxy.opening import (
     fetch_secret,
@@ -175,3 +176,13 @@ def test_a_kms_key_is_a_secret_that_is_asked_for_nothing_yet(place: Place) -> No
     secret = fetch_secret(invocation(place), "vault")
     assert isinstance(secret, KmsKey)
     assert secret.key == arn
+
+
+def test_a_key_in_a_vault_is_a_secret_that_is_asked_for_nothing_yet(place: Place) -> None:
+    url = "https://cold.vault.azure.net/keys/copies"
+    place.edit(
+        f'encryption.passphrase = "file:{place.passphrase}"', f'encryption.key_vault = "{url}"'
+    )
+    secret = fetch_secret(invocation(place), "vault")
+    assert isinstance(secret, VaultKey)
+    assert secret.key == url

@@ -8,9 +8,12 @@ from core.errors import InputError, StoreError
 from core.stores.settings import StoreSettings
 from proxy.secret import SecretReference, parse_secret_reference, read_secret
 from tests.emulators.services import AmazonService
+from tests.emulators.vault import KeyVault
 
 WHERE = "repositories.vault.encryption.passphrase"
 ARN = "secretsmanager:arn:aws:secretsmanager:eu-west-1:123456789012:secret:vault-a1B2c3"
+
+VAULT = "keyvault:https://cold.vault.azure.net/secrets/passphrase"
 
 
 def file_reference(path: Path) -> SecretReference:
@@ -26,7 +29,15 @@ def secret_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
 
 @pytest.mark.parametrize(
     "text",
-    ["env:VAULT_PASSPHRASE", "env:_x1", "file:/etc/vault.secret", "secretsmanager:vault", ARN],
+    [
+        "env:VAULT_PASSPHRASE",
+        "env:_x1",
+        "file:/etc/vault.secret",
+        "secretsmanager:vault",
+        ARN,
+        VAULT,
+        f"{VAULT}/{'0' * 32}",
+    ],
 )
 def test_a_reference_is_written_as_it_was_read(text: str) -> None:
     assert str(parse_secret_reference(text)) == text
@@ -50,6 +61,11 @@ def test_a_file_may_be_written_as_a_url() -> None:
         "secretsmanager:",
         "secretsmanager:hunter 2",
         "secretsmanager",
+        "keyvault:",
+        "keyvault:hunter2",
+        "keyvault:https://hunter2.example/secrets/passphrase",
+        "https://cold.vault.azure.net/secrets/hunter2",
+        "keyvault",
     ],
 )
 def test_anything_else_is_refused_without_repeating_it(text: str) -> None:
@@ -139,3 +155,27 @@ def test_an_empty_secret_of_the_cloud_is_refused(amazon: AmazonService) -> None:
     arn = amazon.new_secret(SecretString="\n")
     with pytest.raises(InputError, match="which is empty"):
         read_secret(parse_secret_reference(f"secretsmanager:{arn}"), WHERE)
+
+
+def test_a_secret_in_a_vault_is_read_as_the_settings_say(
+    key_vault: KeyVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = parse_secret_reference(f"keyvault:{key_vault.new_secret('two words')}")
+    assert read_secret(reference, WHERE) == "two words"
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    settings = StoreSettings(ca_bundle=str(key_vault.certificate))
+    assert read_secret(reference, WHERE, settings) == "two words"
+
+
+def test_a_refusal_of_a_vault_says_where_the_reference_is(key_vault: KeyVault) -> None:
+    reference = parse_secret_reference(f"keyvault:{key_vault.new_secret('two words')}")
+    key_vault.denied = {"secrets/get"}
+    with pytest.raises(StoreError, match="secrets/get is not allowed") as caught:
+        read_secret(reference, WHERE)
+    assert caught.value.message.startswith(WHERE)
+    assert "Key Vault Secrets User" in caught.value.hint
+
+
+def test_a_reference_says_whose_service_keeps_it() -> None:
+    vendors = [parse_secret_reference(text).vendor for text in ("env:X", "file:/x", ARN, VAULT)]
+    assert vendors == ["", "", "amazon-s3", "azure-blob"]

@@ -35,7 +35,9 @@ def test_somebody_works_on_each_and_not_two() -> None:
     assert both.startswith("repositories.a.proxy_pool")
 
 
-@pytest.mark.parametrize("keys", [{"passphrase": "env:X"}, {"kms": "arn"}, {"kms": 3}])
+@pytest.mark.parametrize(
+    "keys", [{"passphrase": "env:X"}, {"kms": "arn"}, {"kms": 3}, {"key_vault": "url"}]
+)
 def test_one_way_opens_a_repository(keys: dict[str, object]) -> None:
     assert list(check_shapes({"a": {**REPOSITORY, "encryption": keys}})) == []
 
@@ -44,6 +46,15 @@ def test_no_way_or_two_are_too_few_or_too_many() -> None:
     (none,) = check_shapes({"a": {**REPOSITORY, "encryption": {}}})
     assert none.startswith("repositories.a.encryption.passphrase: it is missing")
     assert "encryption.kms" in none
+    assert "encryption.key_vault" in none
     keys = {"passphrase": "env:X", "kms": "arn"}
     (both,) = check_shapes({"a": {**REPOSITORY, "encryption": keys}})
     assert both.startswith("repositories.a.encryption.kms = (hidden)")
+    assert "there is a passphrase as well" in both
+    found = list(check_shapes({"a": {**REPOSITORY, "encryption": {**keys, "key_vault": "url"}}}))
+    assert found[0] == both
+    assert found[1].startswith("repositories.a.encryption.key_vault = (hidden)")
+    (clouds,) = check_shapes(
+        {"a": {**REPOSITORY, "encryption": {"key_vault": "url", "kms": "arn"}}}
+    )
+    assert "there is a KMS key as well" in clouds

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
+from core.stores.address import AMAZON_S3, AZURE_BLOB
 from core.stores.settings import StoreSettings
 from proxy.config import Config, load_config
 from proxy.location import Place
 from proxy.store_settings import cloud_settings, place_of, store_settings
+from tests.emulators.vault import KeyVault
 
 HEAD = """\
 version = 1
@@ -21,6 +23,8 @@ retention_type = "item-level"
 retention = "forever"
 """
 KEY = "bm8gc2VjcmV0"
+ACCOUNT = "https://me.blob.core.windows.net"
+IDENTITY = "01234567-89ab-cdef-0123-456789abcdef"
 
 
 def load(folder: Path, url: str, keys: str = "", store: str | None = None) -> Config:
@@ -115,4 +119,35 @@ def test_amazon_is_asked_for_keys_as_its_own_store_is(
     tmp_path: Path, url: str, store: str | None, profile: str
 ) -> None:
     config = load(tmp_path, url, store=store)
-    assert cloud_settings(config, config.repository("vault")).profile == profile
+    assert cloud_settings(config, config.repository("vault"), AMAZON_S3).profile == profile
+
+
+@pytest.mark.parametrize(
+    ("url", "store", "identity"),
+    [
+        ("az://copies/x", f'managed_identity = "{IDENTITY}"\nendpoint = "{ACCOUNT}"', IDENTITY),
+        ("s3://bucket/x", 'profile = "copies"', ""),
+        ("file:///srv", None, ""),
+    ],
+)
+def test_azure_is_asked_for_keys_as_its_own_store_is(
+    tmp_path: Path, url: str, store: str | None, identity: str
+) -> None:
+    config = load(tmp_path, url, store=store)
+    found = cloud_settings(config, config.repository("vault"), AZURE_BLOB)
+    assert (found.managed_identity, found.profile) == (identity, "")
+
+
+def test_an_account_key_in_a_vault_is_fetched_as_the_store_says(
+    tmp_path: Path, key_vault: KeyVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = key_vault.new_secret(KEY)
+    store = (
+        f'endpoint = "{ACCOUNT}"\naccount_key = "keyvault:{url}"\n'
+        f'ca_bundle = "{key_vault.certificate}"\nhttp_proxy = "{key_vault.proxy}"\n'
+    )
+    for name in ("REQUESTS_CA_BUNDLE", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name)
+    settings = settings_of(load(tmp_path, "az://copies/x", store=store))
+    assert settings.account_key is not None
+    assert settings.account_key() == KEY

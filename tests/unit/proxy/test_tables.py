@@ -42,6 +42,15 @@ def test_no_value_is_bent_into_its_type() -> None:
         JobTable.model_validate(job)
 
 
+def test_a_repository_is_opened_by_a_key_in_a_vault() -> None:
+    url = "https://cold.vault.azure.net/keys/copies"
+    table = RepositoryTable.model_validate({**REPOSITORY, "encryption": {"key_vault": url}})
+    assert table.encryption is not None
+    assert (table.encryption.key_vault, table.encryption.kms) == (url, None)
+    with pytest.raises(ValidationError, match="not the identifier of a key"):
+        RepositoryTable.model_validate({**REPOSITORY, "encryption": {"key_vault": url + "?"}})
+
+
 def test_a_repository_is_opened_by_a_passphrase_or_a_kms_key() -> None:
     arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
     table = RepositoryTable.model_validate({**REPOSITORY, "encryption": {"kms": arn}})

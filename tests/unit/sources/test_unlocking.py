@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import InputError, IntegrityError
+from core.errors import InputError, IntegrityError, StoreError
 from core.format import keyset, wrapping
 from core.format.keyset import Keyset
 from core.format.slots import CloudSlot, Slot
@@ -12,8 +12,11 @@ from core.ids import RepositoryId
 from core.model import Identity, Parameters, RetentionType
 from core.sources.unlocking import describe_secret, find_kek, unlock, wrap_cloud
 from core.stores.aws_kms import KmsKey
+from core.stores.azure_vault_key import VaultKey
+from core.stores.cloud_key import CloudKey
 from core.stores.settings import StoreSettings
 from tests.emulators.services import AmazonService
+from tests.emulators.vault import KeyVault
 
 REPOSITORY = RepositoryId("0123456789abcdef" * 2)
 IDENTITY = Identity(
@@ -85,6 +88,47 @@ def test_a_slot_that_wraps_something_else_is_damage(key: KmsKey) -> None:
     slot = CloudSlot(kind="aws-kms", name="cloud", key=key.key, wrapped=wrapped)
     with pytest.raises(IntegrityError, match="something else than a key"):
         find_kek(slot, key, REPOSITORY)
+
+
+def test_of_two_versions_of_a_key_one_may_be_disabled(key_vault: KeyVault) -> None:
+    url = key_vault.new_key()
+    key = VaultKey(url, StoreSettings())
+    old = wrap_cloud(KEK, key, "old", REPOSITORY)
+    key_vault.rotate(url)
+    new = wrap_cloud(KEK, key, "new", REPOSITORY)
+    key_vault.disable_version(old.key)
+    assert find_kek(keyset_of(old, new), key, REPOSITORY) == KEK
+    with pytest.raises(StoreError, match=f"{old.key}: the key is disabled"):
+        find_kek(keyset_of(old), key, REPOSITORY)
+
+
+def test_a_key_in_a_vault_is_bound_to_the_repository(key_vault: KeyVault) -> None:
+    key = VaultKey(key_vault.new_key(), StoreSettings())
+    slot = wrap_cloud(KEK, key, "cloud", REPOSITORY)
+    assert (slot.kind, find_kek(slot, key, REPOSITORY)) == ("azure-key-vault", KEK)
+    with pytest.raises(IntegrityError, match="key slot 'cloud' is damaged"):
+        find_kek(slot, key, RepositoryId("f" * 32))
+
+
+def test_a_key_is_not_tried_at_slots_of_another_vendor(key_vault: KeyVault) -> None:
+    key = VaultKey(key_vault.new_key(), StoreSettings())
+    slot = CloudSlot(kind="aws-kms", name="cloud", key=key.key, wrapped=b"0" * 256)
+    assert find_kek(slot, key, REPOSITORY) is None
+    assert not key_vault.operations
+
+
+@pytest.mark.parametrize(
+    ("key", "option"),
+    [
+        (KmsKey(STRANGER, StoreSettings()), "--kms ARN"),
+        (VaultKey("https://cold.vault.azure.net/keys/k", StoreSettings()), "--key-vault URL"),
+    ],
+    ids=["kms", "key vault"],
+)
+def test_a_key_that_opens_nothing_says_how_it_is_added(key: CloudKey, option: str) -> None:
+    with pytest.raises(InputError, match="does not open here") as caught:
+        unlock(keyset_of(), IDENTITY, key, "here")
+    assert f"coldhaul key add NAME {option}" in caught.value.hint
 
 
 def test_a_name_that_cannot_be_shown_is_refused_before_the_cloud_is_asked() -> None:

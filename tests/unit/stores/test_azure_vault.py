@@ -1,10 +1,8 @@
 """How a vault is reached: as whom, by which way, and what happens when something else answers."""
 
-from pathlib import Path
-
 import pytest
 
-from core.errors import StoreError
+from core.errors import InputError, StoreError
 from core.stores.azure_session import open_identity
 from core.stores.azure_vault_secret import fetch_vault_secret
 from core.stores.settings import StoreSettings
@@ -29,6 +27,15 @@ def test_a_certificate_that_nobody_signed_is_refused(
     with pytest.raises(StoreError, match=r"certificate of .* is not trusted"):
         fetch_vault_secret(key_vault.new_secret(TEXT), StoreSettings())
     assert not key_vault.operations
+
+
+def test_certificates_that_are_not_there_are_told_of(
+    key_vault: KeyVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    with pytest.raises(InputError, match="certificates of authorities cannot be read") as caught:
+        fetch_vault_secret(key_vault.new_secret(TEXT), StoreSettings())
+    assert "REQUESTS_CA_BUNDLE" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -59,10 +66,9 @@ def test_a_token_that_is_not_taken_is_fetched_anew_once(key_vault: KeyVault) -> 
 
 
 def test_missing_credentials_are_told_of(
-    key_vault: KeyVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    key_vault: KeyVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:9/msi/token")
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
     open_identity.cache_clear()
     with pytest.raises(StoreError, match="no usable credentials") as caught:
         fetch_vault_secret(key_vault.new_secret(TEXT), StoreSettings())
