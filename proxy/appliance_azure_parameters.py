@@ -42,8 +42,8 @@ def plan_parameters(appliance: ApplianceTable, job: DeployedJob) -> Parameters:
     problems: list[str] = []
     for which, end in ends.items():
         values |= _place(which, end)
-        secret, wrong = _secret(end)
-        values[f"{which}Secret"] = secret
+        keys, wrong = _keys(which, end)
+        values |= keys
         problems += wrong
     return Parameters(values=values, problems=tuple(problems))
 
@@ -69,16 +69,22 @@ def _place(which: str, end: End) -> dict[str, str]:
     }
 
 
-def _secret(end: End) -> tuple[str, list[str]]:
-    """Return where the functions find what opens a repository, or that they cannot."""
+def _keys(which: str, end: End) -> tuple[dict[str, str], list[str]]:
+    """Return the parameters of what opens a repository, and what the functions could not use."""
+    values = {f"{which}Secret": "", f"{which}VaultKey": ""}
     encryption = end.table.encryption
     if encryption is None:
-        return "", []
+        return values, []
     reference = encryption.passphrase
+    if encryption.key_vault is not None:
+        values[f"{which}VaultKey"] = encryption.key_vault
+        return values, []
     if reference is not None and reference.kind == "keyvault":
-        return reference.place, []
+        values[f"{which}Secret"] = reference.place
+        return values, []
     where = key_path(("repositories", end.name, "encryption"))
-    return "", [
+    return values, [
         f"{where}: functions in Azure cannot open it so; store the passphrase in Key Vault and "
-        "write encryption.passphrase = 'keyvault:https://VAULT.vault.azure.net/secrets/NAME'"
+        "write encryption.passphrase = 'keyvault:https://VAULT.vault.azure.net/secrets/NAME', or "
+        "add a key in Key Vault ('coldhaul key add --key-vault') and write it as key_vault"
     ]

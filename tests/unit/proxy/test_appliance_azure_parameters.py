@@ -76,10 +76,26 @@ def test_a_configuration_says_all_parameters(tmp_path: Path) -> None:
         "sourceContainer": "backups",
         "sourcePrefix": "",
         "sourceSecret": "",
+        "sourceVaultKey": "",
         "targetAccount": "copies",
         "targetContainer": "copies",
         "targetPrefix": "long term/vault",
         "targetSecret": "",
+        "targetVaultKey": "",
+    }
+
+
+def test_functions_open_by_a_secret_or_a_key_in_a_vault(tmp_path: Path) -> None:
+    vault = "https://cold.vault.azure.net"
+    source_keys = f'{IN_AZURE}{REPOSITORY}encryption.passphrase = "keyvault:{vault}/secrets/one"\n'
+    found = planned(tmp_path, source_keys, f'encryption.key_vault = "{vault}/keys/two"')
+    assert found.problems == ()
+    openers = {key: value for key, value in found.values.items() if key.endswith(("Secret", "Key"))}
+    assert openers == {
+        "sourceSecret": f"{vault}/secrets/one",
+        "sourceVaultKey": "",
+        "targetSecret": "",
+        "targetVaultKey": f"{vault}/keys/two",
     }
 
 
@@ -102,6 +118,7 @@ def test_what_functions_cannot_read_is_told_at_once_and_no_secret_with_it(tmp_pa
     assert source.startswith("repositories.primary.encryption: functions in Azure cannot open it")
     assert target.startswith("repositories.vault.encryption: functions in Azure cannot open it")
     assert "keyvault:" in target
+    assert "coldhaul key add --key-vault" in target
 
 
 def test_other_vendors_are_out_of_the_functions_reach(tmp_path: Path) -> None:
