@@ -16,7 +16,11 @@ _SECONDS_MAX = 600
 
 
 # What is deployed once, and the tests of it: there is one in a run, whoever asks for it.
-_GROUPS = {"aws_stack": "aws stack", "light_ways": "aws stack"}
+_GROUPS = {
+    "aws_stack": "aws stack",
+    "light_ways": "aws stack",
+    "scripted_machine": "scripted machine",
+}
 
 
 # Before xdist reads the marks, in whatever order the two are loaded.

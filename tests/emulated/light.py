@@ -94,14 +94,14 @@ def _machine(service: S3Service, values: dict[str, str]) -> str:
     values = {**values, "MaxConcurrency": str(MAX_CONCURRENCY), "Version": own_version()}
     text = re.sub(r"\$\{(\w+)}", lambda found: values[found[1]], DEFINITION.read_text())
     machine = json.loads(text)
-    _hurry(machine)
+    hurry(machine)
     arn: str = service.client("stepfunctions").create_state_machine(
         name=f"light-{secrets.token_hex(4)}", definition=json.dumps(machine), roleArn=_ROLE
     )["stateMachineArn"]
     return arn
 
 
-def _hurry(part: Any) -> None:  # noqa: ANN401  # JSON.
+def hurry(part: Any) -> None:  # noqa: ANN401  # JSON.
     """Have all that is tried again be tried after a second, as often as it says."""
     if isinstance(part, dict):
         if "MaxAttempts" in part:
@@ -109,4 +109,4 @@ def _hurry(part: Any) -> None:  # noqa: ANN401  # JSON.
         part = list(part.values())
     if isinstance(part, list):
         for each in part:
-            _hurry(each)
+            hurry(each)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance_azure.orchestrators import batches, session
-from tests.support.durable import Chance, DiedError, Document, Hub, Instance
+from tests.support.durable import Activity, Chance, DiedError, Document, Hub, Instance
 
 DIES = "die"
 # A line of a script: what is added to the call and answered, the class of an error, or a death.
@@ -65,7 +65,7 @@ class Script:
         return {work: len(calls) for work, calls in sorted(self.calls.items())}
 
 
-def hub_of(script: Script, chance: Chance | None = None) -> Hub:
+def hub_of(script: Activity, chance: Chance | None = None) -> Hub:
     """Return a hub where the appliance's orchestrators call such activities."""
     return Hub({"session": session, "batches": batches}, script, chance)
 
