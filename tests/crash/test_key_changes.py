@@ -25,6 +25,8 @@ from core.format import keyset, names, wrapping
 from core.format.keyset import KeyRing
 from core.sources.unlocking import Secret, find_kek, list_keyset_versions
 from core.stores.aws_kms import KmsKey
+from core.stores.azure_vault_key import VaultKey
+from core.stores.cloud_key import CloudKey
 from core.stores.settings import StoreSettings
 from core.stores.store import Store
 from tests.emulators.services import AmazonService
@@ -153,14 +155,19 @@ def test_adding_a_passphrase_is_finished_by_adding_it_again(
         ]  # fmt: skip
 
 
+@pytest.fixture(params=["kms", "key vault"])
+def cloud_key(request: pytest.FixtureRequest) -> CloudKey:
+    if request.param == "kms":
+        return KmsKey(request.getfixturevalue("amazon").new_key(), StoreSettings())
+    return VaultKey(request.getfixturevalue("key_vault").new_key(), StoreSettings())
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_adding_a_cloud_key_is_finished_by_adding_it_again(
-    tmp_path: Path, vault: Vault, amazon: AmazonService, *, after: bool
+    tmp_path: Path, vault: Vault, cloud_key: CloudKey, *, after: bool
 ) -> None:
-    key = KmsKey(amazon.new_key(), StoreSettings())
-
     def add(store: Store) -> None:
-        add_cloud_key(store, vault.recovery, key, "cloud")
+        add_cloud_key(store, vault.recovery, cloud_key, "cloud")
 
     left = crash_everywhere(tmp_path, vault.folder, add, after=after)
     assert len(left) == 2
@@ -168,7 +175,7 @@ def test_adding_a_cloud_key_is_finished_by_adding_it_again(
         check_keys(store, vault.recovery)
         add(store)
         check_keys(store, vault.recovery)
-        check_keys(store, key)
+        check_keys(store, cloud_key)
         assert [slot.name for slot in list_keys(store)] == [FIRST_SLOT, "safe", "lost", "cloud"]
 
 
