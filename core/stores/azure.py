@@ -40,6 +40,7 @@ from core.stores.store import (
 )
 
 ARCHIVE = "Archive"
+_NOT_PERMITTED = "AuthorizationPermissionMismatch"
 
 
 class AzureStore(AzurePlace):
@@ -164,7 +165,10 @@ class AzureStore(AzurePlace):
             check_name(name)
         distinct = list(dict.fromkeys(names))
         for start in range(0, len(distinct), AZURE_DELETES_MAX):
-            self._pacer.run(partial(self._delete, distinct[start : start + AZURE_DELETES_MAX]))
+            several = distinct[start : start + AZURE_DELETES_MAX]
+            if len(several) == 1 or not self._pacer.run(partial(self._delete, several)):
+                for name in several:
+                    self._pacer.run(partial(self._delete_one, name))
 
     # --- Single requests ---------------------------------------------------------------------
 
@@ -270,7 +274,11 @@ class AzureStore(AzurePlace):
         size = sum(block.size or 0 for block in blocks)
         return [UnfinishedUpload(name=blob.name, token=token, started=started, size=size)]
 
-    def _delete(self, names: Sequence[str]) -> None:
+    def _delete(self, names: Sequence[str]) -> bool:
+        """Delete by one request; False if the container refuses such requests.
+
+        It does to whoever may delete below some path only: the request itself has none.
+        """
         request = self._client.request("delete in", "", CONTRIBUTOR)
         container = self._client.connection.container
         try:
@@ -282,7 +290,18 @@ class AzureStore(AzurePlace):
             for name, answer in zip(names, answers, strict=True):
                 self._check_deleted(name, answer)
         except AzureError as error:
+            if answer_of(error).code == _NOT_PERMITTED:
+                return False
             raise judge(error, request) from None
+        return True
+
+    def _delete_one(self, name: str) -> None:
+        try:
+            self._client.blob(self._root + name).delete_blob(delete_snapshots="include")
+        except AzureError as error:
+            failure = judge(error, self._client.request("delete", name, CONTRIBUTOR))
+            if not isinstance(failure, NotFoundError):
+                raise failure from None
 
     def _check_deleted(self, name: str, answer: HttpResponse) -> None:
         status = int(answer.status_code)

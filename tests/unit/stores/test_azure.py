@@ -190,6 +190,26 @@ def test_passing_trouble_is_come_through(azurite: AzureService, fault: object) -
     assert proxy.outcomes[rule.fault.name] > 0
 
 
+def test_who_may_not_delete_by_one_request_deletes_one_by_one(azurite: AzureService) -> None:
+    """A role bound to a path lets no request through that has none."""
+    refused = refusal("azure", "AuthorizationPermissionMismatch")
+    with azurite.fault_proxy(Rule(fault=refused, operations=frozenset({"BlobBatch"}))) as proxy:
+        store = AzureStore(azurite.new_url(), azurite.behind(proxy.endpoint).settings)
+        for name in ("a", "b", "d"):
+            store.put(name, b"1")
+        store.delete(["a"])
+        assert proxy.operations["BlobBatch"] == 0
+        store.delete(["b", "gone", "d"])
+        assert list(store.list()) == []
+        assert (proxy.operations["BlobBatch"], proxy.operations["DeleteBlob"]) == (1, 4)
+        store.put("a", b"1")
+        proxy.add(Rule(fault=refused, operations=frozenset({"DeleteBlob"})))
+        for names in (["a"], ["a", "b"]):
+            with pytest.raises(StoreError, match=r"cannot delete .*/a: the role .* is missing"):
+                store.delete(names)
+        assert store.get("a") == b"1"
+
+
 def test_nothing_secret_is_shown_or_travels(azurite: AzureService) -> None:
     store = open_new(azurite)
     key = azurite.settings.account_key
