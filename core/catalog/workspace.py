@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, TextIO
 
 import duckdb
 
+from core.catalog.database import Database
 from core.errors import StoreError
 
 _PREFIX = "coldhaul-workspace-"
@@ -33,16 +34,10 @@ class Workspace:
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._lock = _lock(self.folder)
         self._count = 0
-        self.con = duckdb.connect(
-            config={
-                "memory_limit": f"{memory_size // (1 << 20)}MiB",
-                "threads": threads or os.cpu_count() or 1,
-                "temp_directory": str(self.folder / "spill"),
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
+        self._database = Database(
+            memory_size, threads or os.cpu_count() or 1, self.folder / "spill"
         )
+        self.con = self._database.con
 
     def __enter__(self) -> Self:
         """Hand out the workspace."""
@@ -59,7 +54,7 @@ class Workspace:
 
     def close(self) -> None:
         """Close the connection and delete the folder. Harmless when called twice."""
-        self.con.close()
+        self._database.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock >= 0:
             os.close(self._lock)

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -76,9 +77,13 @@ class Tables:
         known = {table.name: table for table in expected}
         missing = [name for name in dict.fromkeys(object_names) if name not in self._fetched]
         paths = {name: self.workspace.new_path("table") for name in missing}
-        with ThreadPoolExecutor(threads or os.cpu_count() or 1, "tables") as pool:
-            # Every result is asked for: the first error of them is the one that is raised.
-            list(pool.map(lambda name: self._download(name, paths[name], known.get(name)), missing))
+        downloads = [partial(self._download, n, paths[n], known.get(n)) for n in missing]
+        if len(downloads) == 1:
+            downloads[0]()
+        elif downloads:
+            with ThreadPoolExecutor(threads or os.cpu_count() or 1, "tables") as pool:
+                # Every result is asked for: the first error of them is the one that is raised.
+                list(pool.map(lambda download: download(), downloads))
         for name in missing:
             self._check(name, paths[name])
             self._fetched[name] = paths[name]
