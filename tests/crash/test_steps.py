@@ -36,7 +36,6 @@ from tests.support.copies import (
 from tests.support.invariants import (
     Watch,
     check_copies,
-    check_metadata_is_in_packs,
     check_points_are_whole,
 )
 from tests.support.machine import Machine, make_appliance
@@ -111,7 +110,6 @@ def appliance_at(store: Store, target: Repository, source: Source) -> Appliance:
 def check_end(start: Start, target: Repository) -> None:
     """Check that all is as if nothing had happened: one point, whole, told once."""
     check_copies(target)
-    check_metadata_is_in_packs(target)
     (point,) = list_points(target)
     record = target.read_record(point.name)
     assert read_copied(target, record) == start.expected
