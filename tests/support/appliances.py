@@ -21,7 +21,7 @@ from core.model import JobDefinition
 from core.sources.repository import Repository
 from core.sources.source import Source
 from proxy.version import own_version
-from tests.emulators.services import S3Service
+from tests.emulators.services import S3Service, amazon_client
 
 _PATIENCE_SECONDS = 60
 _ROLE = "arn:aws:iam::000000000000:role/machine"
@@ -54,9 +54,7 @@ class Stack:
 
     def client(self, name: str) -> Any:  # noqa: ANN401  # boto3 makes its classes as it runs.
         """Return a client of Amazon's own library."""
-        import boto3
-
-        return boto3.client(name, region_name=self.region, endpoint_url=self.service.endpoint)
+        return amazon_client(name, self.service.endpoint, self.region)
 
     def executions(self) -> list[dict[str, Any]]:
         """Return what Step Functions knows of the machine's executions, newest first."""
