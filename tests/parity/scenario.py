@@ -103,8 +103,9 @@ def load_scenarios(kind: str) -> list[Scenario]:
 def _scenario(given: Document, kind: str) -> Scenario:
     expected = dict(given.pop("expect"))
     differing = {name: given.pop(name, {}) for name in ("aws", "azure")}[kind]
-    calls = {**expected["calls"], **differing.get("calls", {})}
-    expected = {**expected, **differing, "calls": calls}
+    for name in ("calls", "fields"):
+        differing[name] = {**expected.get(name, {}), **differing.get(name, {})}
+    expected |= differing
     assert expected.keys() <= _EXPECTATIONS, f"{given['name']}: {sorted(expected)}"
     name, order = given.pop("name"), given.pop("order", "session")
     batches = given.pop("batches", 0)

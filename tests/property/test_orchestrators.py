@@ -124,6 +124,7 @@ def assert_nothing_is_under_way(instance: Instance) -> None:
 def test_the_same_is_decided_whatever_comes_first_and_whenever_hosts_die(
     script: dict[str, list[Line]], seed: int
 ) -> None:
+    """I3."""
     instance, activity, _ = run(script, Chance())
     assert instance.status in {"Completed", "Failed"}
     other, others, hub = run(script, Rolls(seed))
@@ -139,6 +140,7 @@ def test_the_same_is_decided_whatever_comes_first_and_whenever_hosts_die(
 def test_a_host_that_begins_anew_after_any_event_goes_on_as_the_one_before(
     script: dict[str, list[Line]], seed: int
 ) -> None:
+    """I3."""
     _, _, hub = run(script, Rolls(seed))
     for instance in hub.instances.values():
         last = [leaf for action in instance.runs[-1] for leaf in leaves(action)]

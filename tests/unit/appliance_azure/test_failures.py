@@ -36,6 +36,7 @@ def test_an_error_that_was_answered_is_one_by_its_class() -> None:
 
 
 def test_of_a_death_nothing_foreign_is_told() -> None:
+    """I5."""
     failure = failure_in(Exception("exit code 137 \n payroll.xlsx"))
     assert failure is not None
     assert "payroll" not in json.dumps(failure.document())
