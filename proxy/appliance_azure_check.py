@@ -33,7 +33,7 @@ def _check_sign_in(appliance: "AzureAppliance") -> Finding:
     return Finding(
         level=Level.ERROR,
         what=_SIGN_IN,
-        detail=f"{appliance.place} answers whoever asks, without a token",
+        detail=f"{appliance.place} answers whoever asks, and believes who he says he is",
         hint="Have App Service authentication require it, as the template does: deploy the "
         "appliance again.",
     )

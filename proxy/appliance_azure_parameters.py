@@ -41,9 +41,8 @@ def plan_parameters(appliance: ApplianceTable, job: DeployedJob) -> Parameters:
     }
     problems: list[str] = []
     for which, end in ends.items():
-        values |= _place(which, end)
         keys, wrong = _keys(which, end)
-        values |= keys
+        values |= {**_place(which, end), **keys}
         problems += wrong
     return Parameters(values=values, problems=tuple(problems))
 
@@ -75,16 +74,15 @@ def _keys(which: str, end: End) -> tuple[dict[str, str], list[str]]:
     encryption = end.table.encryption
     if encryption is None:
         return values, []
+    where = ("repositories", end.name, "encryption")
     reference = encryption.passphrase
     if encryption.key_vault is not None:
-        values[f"{which}VaultKey"] = encryption.key_vault
-        return values, []
+        return {**values, f"{which}VaultKey": encryption.key_vault}, []
     if reference is not None and reference.kind == "keyvault":
-        values[f"{which}Secret"] = reference.place
-        return values, []
-    where = key_path(("repositories", end.name, "encryption"))
+        return {**values, f"{which}Secret": reference.place}, []
+    key, said = ("passphrase", reference) if reference is not None else ("kms", encryption.kms)
     return values, [
-        f"{where}: functions in Azure cannot open it so; store the passphrase in Key Vault and "
-        "write encryption.passphrase = 'keyvault:https://VAULT.vault.azure.net/secrets/NAME', or "
-        "add a key in Key Vault ('coldhaul key add --key-vault') and write it as key_vault"
+        f'{key_path((*where, key))} = "{said}": functions in Azure cannot use it; store the '
+        "passphrase in Key Vault and write 'keyvault:https://VAULT.vault.azure.net/secrets/NAME', "
+        "or add a key of a vault ('coldhaul key add --key-vault') and write it as key_vault"
     ]

@@ -4,12 +4,16 @@ Azurite reads a token's claims and does not check who signed it.
 """
 
 import base64
+import contextlib
 import json
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
+
+import pytest
 
 _HEADER_VALUE = "only-our-own-process-knows-this"
 _LIFETIME_SECONDS = 24 * 3600
@@ -82,3 +86,18 @@ class IdentityEndpoint:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+@contextlib.contextmanager
+def found_identity() -> Iterator[IdentityEndpoint]:
+    """Have azure-identity find an identity, in this and in every child process."""
+    # The vendor's library takes a second to import, and every test run imports this module.
+    from core.stores.azure_session import open_identity
+
+    with IdentityEndpoint() as identity, pytest.MonkeyPatch.context() as patch:
+        for name, value in identity.environment.items():
+            patch.setenv(name, value)
+        # This process's chain may have found the one of a test before.
+        open_identity.cache_clear()
+        yield identity
+    open_identity.cache_clear()

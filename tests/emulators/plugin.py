@@ -15,7 +15,7 @@ import pytest
 from core.stores.settings import StoreSettings
 from tests.emulators import given
 from tests.emulators.folder import RunFolder
-from tests.emulators.identity import IdentityEndpoint
+from tests.emulators.identity import IdentityEndpoint, found_identity
 from tests.emulators.programs import (
     ACCESS_KEY_ID,
     AZURE_ACCOUNT,
@@ -143,23 +143,21 @@ def azurite(emulators: RunFolder, azure_key: KeyReference) -> Iterator[AzureServ
 
 
 @pytest.fixture
-def azure_identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityEndpoint]:
+def azure_identity() -> Iterator[IdentityEndpoint]:
     """A managed identity that azure-identity finds, in this and in every child process."""
-    # The vendor's library takes a second to import, and every test run imports this module.
-    from core.stores.azure_session import open_identity
-
-    # This process's chain may have found the one of a test before.
-    open_identity.cache_clear()
-    with IdentityEndpoint() as identity:
-        for name, value in identity.environment.items():
-            monkeypatch.setenv(name, value)
+    with found_identity() as identity:
         yield identity
-    open_identity.cache_clear()
 
 
 @pytest.fixture
-def azurite_oauth(emulators: RunFolder, azure_identity: IdentityEndpoint) -> AzureService:
+def azurite_oauth(azurite_https: AzureService, azure_identity: IdentityEndpoint) -> AzureService:
     """Azurite over HTTPS, reached with tokens of a managed identity, as on an App Service."""
+    return azurite_https
+
+
+@pytest.fixture(scope="session")
+def azurite_https(emulators: RunFolder) -> AzureService:
+    """Azurite over HTTPS, for whoever brings an identity."""
     found = emulator(emulators, "azurite-oauth")
     return AzureService(
         settings=StoreSettings(

@@ -10,6 +10,12 @@ from typing import Any
 
 import pytest
 
+from core.stores.address import AZURE_BLOB
+from core.stores.settings import StoreSettings
+from proxy.appliance_azure_parameters import plan_parameters
+from proxy.appliance_deploy import DeployedJob, End
+from proxy.appliance_table import ApplianceTable
+from proxy.tables import RepositoryTable
 from tests.architecture.tree import ROOT
 from tests.infra.azure import EVERYTHING, PROXY, SERVED, example
 from tests.infra.bicep import Resource, deploy
@@ -150,6 +156,28 @@ def test_it_can_be_deployed(parameters: dict[str, Any]) -> None:
     resources = deploy(parameters).resources
     ids = [each.id for each in resources]
     assert len(set(ids)) == len(ids), "two resources of one name"
+
+
+def test_what_the_proxy_deploys_with_can_be_deployed() -> None:
+    bucket = {
+        "kind": "bucket", "url": "az://example-backups/primary", "retention_type": "item-level"
+    }  # fmt: skip
+    end = RepositoryTable.model_validate(bucket)
+    account = StoreSettings(vendor=AZURE_BLOB, endpoint="https://backups.blob.core.windows.net")
+    table = ApplianceTable(
+        kind="azure", url="https://coldhaul-vault.azurewebsites.net", audience="api://coldhaul"
+    )
+    job = DeployedJob(
+        name="nightly",
+        source=End(name="primary", table=end, settings=account),
+        target=End(name="vault", table=end, settings=account),
+    )
+    planned = plan_parameters(table, job)
+    assert planned.problems == ()
+    told = settings({**planned.values, "clientId": PROXY}, "appsettings")
+    assert told["COLDHAUL_SOURCE_URL"] == end.url
+    assert told["COLDHAUL_SOURCE_ENDPOINT"] == account.endpoint
+    assert told["COLDHAUL_RETENTION_TYPE"] == "item-level"
 
 
 @pytest.mark.parametrize(

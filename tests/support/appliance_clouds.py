@@ -16,7 +16,7 @@ from core.stores.settings import StoreSettings
 from proxy.appliance import Appliance
 from tests.emulators.fault_proxy import FaultProxy
 from tests.emulators.faults import Refusal, Rule
-from tests.emulators.identity import IdentityEndpoint
+from tests.emulators.identity import found_identity
 from tests.emulators.services import S3Service
 from tests.support.appliances import Stack, deploy
 from tests.support.function_apps import AUDIENCE, NOT_THERE, Fault, Said, StandInApp, refused
@@ -225,13 +225,7 @@ class AzureCloud:
 
     def __enter__(self) -> "AzureCloud":
         """Have azure-identity find the identity, in this and in every child process."""
-        from core.stores.azure_session import open_identity
-
-        patch = self._end.enter_context(pytest.MonkeyPatch.context())
-        for name, value in self._end.enter_context(IdentityEndpoint()).environment.items():
-            patch.setenv(name, value)
-        open_identity.cache_clear()
-        self._end.callback(open_identity.cache_clear)
+        self._end.enter_context(found_identity())
         return self
 
     def __exit__(self, *_: object) -> None:
