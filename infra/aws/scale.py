@@ -5,20 +5,28 @@
 these stands below with where it is from.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 
-from core import limits
-from core.plan.copy import Group, batch_limits, current_limits, cut_batches
-
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs/scale.md"
-MB = 1_000_000
-GB = 1_000 * MB
-TIB = 1 << 40
-BLOB_SIZE = 512 * limits.KIB
-SIZES = {"1 TiB": TIB, "100 TiB": 100 * TIB, "1 PiB": 1024 * TIB}
+from infra.sizing import (
+    BLOB_SIZE,
+    DOCUMENT,
+    MB,
+    METADATA_BYTES_PER_BLOB,
+    ROWS_PER_SECOND,
+    SIZES,
+    STOP_CHECK_SECONDS,
+    STORED_SHARE,
+    Cut,
+    Limit,
+    cut,
+    fill,
+    limit_rows,
+    per_tebibyte,
+    summed_rows,
+    table,
+)
 
 # --- Defaults of template.yaml --------------------------------------------------------------------
 CONCURRENCY = 50
@@ -30,21 +38,8 @@ FUNCTION_SECONDS = 900
 # Content that a function of one processor repacks in a second. Its work takes 11 to 15 CPU seconds
 # a GB (docs/benchmarks.md), so 67 to 88 MB/s; networks of functions were seen at 50 to 85 MB/s.
 REPACK_RATE = 60 * MB
-STOP_CHECK_SECONDS = limits.STEP_STOP_CHECK_SECONDS
-# A call stops early enough for its last pack to be finished.
+# A call stops early enough for its last pack to be finished. Plan's default memory is 2.3 cores.
 REPACK_SECONDS = 780
-# Ten million blobs in 60 s on two cores (docs/benchmarks.md); plan's default memory is 2.3 cores.
-# The proof that publish makes goes through as many rows.
-ROWS_PER_SECOND = 10_000_000 / 60
-# Each pack of a session takes publish three requests, for its part and for its checksum.
-PROOF_REQUESTS, REQUEST_SECONDS = 3, 0.02
-# Rows of restore point, index and batches in the temporary folder, at their highest: 261 bytes a
-# blob were measured of plans of 500,000 and of a million blobs, half of them new.
-TEMPORARY_BYTES_PER_BLOB = 300
-# Hot for as long as the copy lives: index and layer rows.
-METADATA_BYTES_PER_BLOB = 160
-# Nothing is compressed and nothing is there already: the most that a session can be.
-STORED_SHARE = 1.0
 
 # --- Prices of us-east-1 in dollars, from Amazon's list of 2026-09-28; Lambda's of 2026-04-24
 GET = 0.0004 / 1000
@@ -69,27 +64,11 @@ EXECUTION_SECONDS_MAX = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
+class Scale(Cut):
     """One first session that copies ``size`` bytes of content."""
 
-    size: int
-    blobs: int
-    batches: int
-    batch_size: int
-    packs: int
     plan_calls: int
     batch_calls: int
-
-    @property
-    def plan_seconds(self) -> float:
-        """How long the calls of plan take."""
-        return self.blobs / ROWS_PER_SECOND
-
-    @property
-    def publish_seconds(self) -> float:
-        """How long publish takes, whose one call has to do all of it."""
-        requests = self.packs * PROOF_REQUESTS * REQUEST_SECONDS / limits.PROOF_THREADS
-        return self.blobs / ROWS_PER_SECOND + requests
 
     @property
     def batch_seconds(self) -> float:
@@ -127,43 +106,25 @@ class Scale:
         """Events of the parent's history: a task has five, another state two, the map six."""
         return 18 + 7 * (self.plan_calls + 1) + 7
 
-    @property
-    def temporary_bytes(self) -> int:
-        """What plan and publish hold in the temporary folder."""
-        return self.blobs * TEMPORARY_BYTES_PER_BLOB
-
 
 def scale(size: int) -> Scale:
-    """Compute what a session of this size is made of, with the functions that plan it."""
-    blobs = ceil(size / BLOB_SIZE)
-    bounds = batch_limits(
-        blobs,
-        size,
-        current_limits(),
-    )
-    groups = max(1, blobs // max(1, bounds.size_max // 64 // BLOB_SIZE))
-    whole = [Group(count=blobs // groups, size=size // groups)] * groups
-    batches = sum(1 for _ in cut_batches(whole, bounds))
-    batch_size = ceil(size / batches)
-    packs_of_batch = ceil(batch_size * STORED_SHARE / limits.PACK_SIZE_MAX)
-    table_seconds = blobs / ROWS_PER_SECOND
+    """Compute what a session of this size is made of."""
+    found = cut(size)
     return Scale(
         size=size,
-        blobs=blobs,
-        batches=batches,
-        batch_size=batch_size,
-        packs=batches * packs_of_batch,
-        plan_calls=ceil(table_seconds / FUNCTION_SECONDS),
-        batch_calls=ceil(batch_size / REPACK_RATE / REPACK_SECONDS),
+        blobs=found.blobs,
+        batches=found.batches,
+        batch_size=found.batch_size,
+        packs=found.packs,
+        plan_calls=ceil(found.blobs / ROWS_PER_SECOND / FUNCTION_SECONDS),
+        batch_calls=ceil(found.batch_size / REPACK_RATE / REPACK_SECONDS),
     )
 
 
 def money(found: Scale) -> dict[str, float]:
     """Return the dollars of one session by what they are paid for."""
-    stored = found.size * STORED_SHARE
-    parts = ceil(stored / limits.UPLOAD_PART_SIZE)
     # Of a pack: its part's table and its progress marker. Of a batch: its table, and a few reads.
-    puts = parts + found.packs + 2 * found.packs + found.batches
+    puts = found.upload_parts + found.packs + 2 * found.packs + found.batches
     # Whether to stop is asked by two listings and a look at the record's name.
     looks = found.size / REPACK_RATE / STOP_CHECK_SECONDS
     lists = (found.blobs + found.packs + 2 * found.batches) / 1000 + 2 * looks
@@ -205,20 +166,7 @@ def months_rent(found: Scale) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """A bound, and how much of it a session of some size takes."""
-
-    name: str
-    bound: float
-    used: Callable[[Scale], float]
-
-    def share(self, found: Scale) -> float:
-        """Return how much of it is used; above 1 it is exceeded."""
-        return self.used(found) / self.bound
-
-
-LIMITS = (
+LIMITS: tuple[Limit[Scale], ...] = (
     Limit(
         name="temporary files of plan and publish, 10,240 MB at most",
         bound=STORAGE_MB_MAX * MB,
@@ -257,54 +205,26 @@ LIMITS = (
 )
 
 
-def reach(limit: Limit) -> str:
-    """Return the size at which a limit is met, or that none meets it."""
-    low, high = 0.01, 1024.0 * 64
-    if limit.share(scale(int(high * TIB))) < 1:
-        return "never"
-    while high / low > 1.01:
-        middle = (low * high) ** 0.5
-        if limit.share(scale(int(middle * TIB))) < 1:
-            low = middle
-        else:
-            high = middle
-    return f"{high:,.1f} TiB" if high < 10 else f"{high:,.0f} TiB"
-
-
 # --- The document ---------------------------------------------------------------------------------
-
-
-def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    """Yield the lines of a table whose columns but the first are numbers."""
-    yield f"| {' | '.join(head)} |"
-    yield f"|---|{'---:|' * (len(head) - 1)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def tables() -> dict[str, str]:
     """Return the tables of docs/scale.md by their names there."""
-    found = {name: scale(size) for name, size in SIZES.items()}
+    found = [scale(size) for size in SIZES.values()]
     head = ["", *SIZES]
-    figures = [[name, *map(told, found.values())] for name, told in FIGURES.items()]
-    made = {
-        "figures": table(head, figures),
-        "money": table(head, money_rows(found)),
-        "rent": table(head, rent_rows(found)),
-        "limits": table([*head, "met at"], limit_rows(found)),
+    paid = [money(each) for each in found]
+    sizes = [each.size for each in found]
+    return {
+        "figures": table(head, [[name, *map(told, found)] for name, told in FIGURES.items()]),
+        "money": table(head, [*summed_rows(paid), per_tebibyte(paid, sizes)]),
+        "rent": table(head, summed_rows([months_rent(each) for each in found])),
+        "limits": table([*head, "met at"], limit_rows(LIMITS, found, scale)),
     }
-    return {name: "\n".join(lines) for name, lines in made.items()}
 
 
 def with_tables(text: str) -> str:
     """Return a document with each of the tables between its two marks."""
-    for name, lines in tables().items():
-        before, mark, rest = text.partition(f"<!-- table: {name} -->\n")
-        _, end, after = rest.partition("\n<!-- end -->")
-        if not (mark and end):
-            raise SystemExit(f"{DOCUMENT} has no place for the table {name}")
-        text = f"{before}{mark}\n{lines}\n{end}{after}"
-    return text
+    return fill(text, tables())
 
 
 FIGURES: dict[str, Callable[[Scale], str]] = {
@@ -328,32 +248,6 @@ FIGURES: dict[str, Callable[[Scale], str]] = {
     ),
     "temporary files of plan, MB": lambda found: f"{found.temporary_bytes / MB:,.0f}",
 }
-
-
-def money_rows(found: dict[str, Scale]) -> list[list[str]]:
-    """Return what each service costs, and the sums."""
-    paid = [money(each) for each in found.values()]
-    rows = [[name, *(f"{each[name]:,.2f}" for each in paid)] for name in paid[0]]
-    sums = [sum(each.values()) for each in paid]
-    per = [total / (each.size / TIB) for total, each in zip(sums, found.values(), strict=True)]
-    rows.append(["**in all**", *(f"**{total:,.2f}**" for total in sums)])
-    rows.append(["a TiB", *(f"{each:,.2f}" for each in per)])
-    return rows
-
-
-def rent_rows(found: dict[str, Scale]) -> list[list[str]]:
-    """Return what each class costs a month, and the sums."""
-    paid = [months_rent(each) for each in found.values()]
-    rows = [[name, *(f"{each[name]:,.2f}" for each in paid)] for name in paid[0]]
-    return [*rows, ["**in all**", *(f"**{sum(each.values()):,.2f}**" for each in paid)]]
-
-
-def limit_rows(found: dict[str, Scale]) -> list[list[str]]:
-    """Return the shares of each limit."""
-    return [
-        [limit.name, *(f"{limit.share(each):.1%}" for each in found.values()), reach(limit)]
-        for limit in LIMITS
-    ]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tests.infra.bicep_syntax import (
     walk,
 )
 
-# Versions that Azure has for these types: each stands in a public template of Microsoft's own.
+# Versions that public templates have of these types.
 VERSIONS: Mapping[str, frozenset[str]] = {
     "Microsoft.Authorization/roleAssignments": frozenset({"2022-04-01"}),
     "Microsoft.Authorization/roleDefinitions": frozenset({"2022-04-01"}),

@@ -4,13 +4,14 @@ import pytest
 
 from core import limits
 from infra.aws import scale
+from infra.sizing import DOCUMENT
 from tests.infra.template import template
 
 TIB = 1 << 40
 
 
 def test_the_document_is_what_the_script_writes() -> None:
-    text = scale.DOCUMENT.read_text()
+    text = DOCUMENT.read_text()
     assert scale.with_tables(text) == text, "run: .venv/bin/python infra/aws/scale.py"
 
 
