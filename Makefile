@@ -5,10 +5,10 @@ export PYTHON PYTHON313 NODE
 .DEFAULT_GOAL := help
 # The targets build on one environment and share caches; each uses the cores by itself.
 .NOTPARALLEL:
-.PHONY: help setup check test demo mutants bench lock clean
+.PHONY: help setup check test demo mutants bench azure-package lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'PYTHON=/path/to/python3.12 chooses the interpreter; INSTALL=1 lets root install what is missing.'
 
@@ -29,6 +29,9 @@ mutants: setup ## Break every invariant once and see its test fail
 
 bench: setup ## Measure against restic, rclone, s5cmd and tar | zstd | age, in folders and S3
 	@.venv/bin/python -m benchmarks $(ARGS)
+
+azure-package: setup ## Put the function app of the Azure appliance together: build/azure and a zip
+	@.venv/bin/python -m infra.azure.package
 
 lock: setup ## Write constraints.txt anew from the ranges in pyproject.toml
 	@sh scripts/lock.sh

@@ -4,9 +4,20 @@ An instance's history holds every call that it has made and is read anew after e
 calls for more batches than a group has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from core.format import names
+
+
+def ranges_of(numbers: Sequence[str]) -> str:
+    """Write numbers, in ascending order and as batches' names have them, as ranges."""
+    runs: list[range] = []
+    for number in map(int, numbers):
+        if runs and number == runs[-1].stop:
+            runs[-1] = range(runs[-1].start, number + 1)
+        else:
+            runs.append(range(number, number + 1))
+    return " ".join(map(_text_of, runs))
 
 
 def numbers_in(text: str) -> Iterator[int]:

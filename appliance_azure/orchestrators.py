@@ -60,7 +60,9 @@ class Context(Protocol):
     def call_activity(self, name: str, input_: Document, expected_type: type) -> Task:
         """Begin a call of an activity."""
 
-    def call_sub_orchestrator(self, name: str, input_: Document, *, expected_type: type) -> Task:
+    def call_sub_orchestrator(
+        self, name: str, input_: Document, instance_id: str, *, expected_type: type
+    ) -> Task:
         """Begin an instance of another orchestrator."""
 
     def create_timer(self, fire_at: datetime) -> Task:
@@ -216,7 +218,7 @@ class _Session:
         done, is_stalled = 0, False
         for first in range(0, len(groups), limits.GROUPS_AT_ONCE_MAX):
             answers = yield from self._repack_groups(
-                groups[first : first + limits.GROUPS_AT_ONCE_MAX]
+                first, groups[first : first + limits.GROUPS_AT_ONCE_MAX]
             )
             if any(answer["stopped"] for answer in answers):
                 return End.STOPPED
@@ -225,13 +227,19 @@ class _Session:
             self._tell(done)
         return End.STALLED if is_stalled else None
 
-    def _repack_groups(self, groups: Sequence[str]) -> Flow[list[Document]]:
+    def _repack_groups(self, first: int, groups: Sequence[str]) -> Flow[list[Document]]:
+        """Repack groups, the first of which has this number in the round.
+
+        Their instances are called so that they are found, and ended, with this one: none ends
+        because what began it was ended.
+        """
         shared = {name: self._plan[name] for name in ("session", "claim", "batches")}
+        own = f"{self._context.instance_id}:{self._plan['attempt']}:{self._plan['round']}"
         tasks = [
             self._context.call_sub_orchestrator(
-                BATCHES, {**shared, "numbers": group}, expected_type=dict
+                BATCHES, {**shared, "numbers": group}, f"{own}:{number}", expected_type=dict
             )
-            for group in groups
+            for number, group in enumerate(groups, start=first)
         ]
         yield from _all(self._context, tasks)
         answers: list[Document] = []
@@ -339,6 +347,7 @@ class _Group:
     def _call_of(self, batch: _Batch) -> Document:
         digits = names.batch_digits(batch.number)
         return {
+            "instance": self._context.instance_id,
             "session": self._given["session"],
             "claim": self._given["claim"],
             "batch": f"{self._given['batches']}{digits}.parquet",

@@ -155,6 +155,13 @@ INSTANCE_REASONS_LENGTH_MAX = 8_000
 FUNCTION_MARGIN_SECONDS = 90
 # Lambda gives a whole processor for so many MB of memory; os.cpu_count shows others' as well.
 LAMBDA_MEMORY_FOR_CORE_MB = 1769
+# Azure ends a function after the first of these, the timeout of host.json. Where it takes a host
+# away it gives what runs there ten minutes to end: plan and repack, which can go on later, come to
+# their deadline early enough for that. Publish cannot do half, and has all the time there is.
+AZURE_FUNCTION_SECONDS_MAX = 900
+AZURE_CALL_SECONDS_MAX = 480
+# An instance of a Flex Consumption plan has a processor for so many MB of memory.
+AZURE_MEMORY_FOR_CORE_MB = 2048
 # A function asks so often whether its session is to stop: each look is two listings.
 STEP_STOP_CHECK_SECONDS = 5
 
@@ -264,3 +271,4 @@ assert FETCH_BYTES_IN_FLIGHT_MAX >= BLOB_SIZE_MAX
 assert FETCH_THREADS + UPLOAD_PARTS_IN_FLIGHT_MAX <= STORE_CONCURRENCY_MAX
 assert STORE_DELAY_SECONDS_MIN < STORE_DELAY_SECONDS_MAX < STORE_TRYING_SECONDS_MAX
 assert 2 * SKIPPED_SIZE_MAX <= JSON_SIZE_MAX
+assert AZURE_CALL_SECONDS_MAX + FUNCTION_MARGIN_SECONDS <= 600 < AZURE_FUNCTION_SECONDS_MAX

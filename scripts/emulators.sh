@@ -17,7 +17,7 @@ say() { echo "emulators: $*"; }
 miss() { for line; do missing="$missing
 emulators: $line"; done; }
 
-# Print the version of Python $1 if it is one that LocalStack and Lambda run on: 3.13.
+# Print the version of Python $1 if it is one that LocalStack, Lambda and Azure Functions run on: 3.13.
 python_version() { "$1" -c 'import ensurepip, sys, venv; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || true; }
 
 # Set `python` to a Python 3.13: by PYTHON313, by name, or one that pyenv has made.
@@ -142,5 +142,6 @@ fi
 make_part localstack 290
 make_part ministack 75
 make_part lambda 16
+make_part functions 14
 make_part sam 340
 make_part node 370

@@ -77,7 +77,7 @@ def plan_step(appliance: Appliance, given: object, deadline: float) -> PlanAnswe
     ``deadline`` is a ``time.monotonic`` moment, here and below.
     """
     call = read_call(PlanCall, given)
-    _check_version(appliance, call.version)
+    check_version(call.version, appliance.version)
     if call.job is not None:
         answer, session = _claim_for(appliance, call, JobId(call.job))
         if session is None:
@@ -141,10 +141,11 @@ def publish_step(appliance: Appliance, given: object, deadline: float) -> Publis
     return PublishAnswer(status=outcome.status.value, record=record, reasons=reasons)
 
 
-def _check_version(appliance: Appliance, version: str) -> None:
-    if version and version != appliance.version:
+def check_version(version: str, own: str) -> None:
+    """Refuse an order of a proxy that has another version than the appliance; empty is any."""
+    if version and version != own:
         raise InputError(
-            f"the proxy has version {version}, the appliance {appliance.version}",
+            f"the proxy has version {version}, the appliance {own}",
             hint="Bring both to one version: 'coldhaul appliance deploy' says how the appliance is "
             "deployed again.",
         )
@@ -181,7 +182,7 @@ def _claim_for(
     definition = load_definition(appliance.target, job_id)
     if not definition.is_enabled:
         return replace(nothing, reason=f"the job {job_id} is disabled"), None
-    own_id = _session_id_of(call)
+    own_id = _own_id(call)
     begun = begin_as(own_id, appliance.target, appliance.source, definition, appliance.clock)
     if begun is None:
         return replace(nothing, reason=f"the job {job_id} has nothing to copy"), None
@@ -203,14 +204,19 @@ def _claim_for(
     return answer, begun.session
 
 
-def _session_id_of(call: PlanCall) -> SessionId:
+def _own_id(call: PlanCall) -> SessionId:
     """Return the id for a claim of an execution's own: the same when it is called again.
 
     So a call that was cut after its claim finds it to be its own, and goes on with it.
     """
     if not call.execution:
         return ids.new_session_id()
-    digest = hashlib.sha256(f"{call.execution} {call.started}".encode())
+    return session_id_of(call.execution, call.started)
+
+
+def session_id_of(execution: str, started: str) -> SessionId:
+    """Return the id of the session that an execution claims for a job, if it claims one."""
+    digest = hashlib.sha256(f"{execution} {started}".encode())
     return SessionId(digest.hexdigest()[:32])
 
 

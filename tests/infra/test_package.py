@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from infra import packaging
 from infra.aws import package
+from infra.packaging import ARCHITECTURES, GLIBC_MINORS, size
 from tests.emulators.programs import INSTALLED
 
 # What an ELF file says of the processors it is for.
@@ -16,7 +18,7 @@ HERE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 pytestmark = pytest.mark.xdist_group("package")
 
 
-@pytest.fixture(params=sorted(package.ARCHITECTURES))
+@pytest.fixture(params=sorted(ARCHITECTURES))
 def architecture(request: pytest.FixtureRequest) -> str:
     chosen: str = request.param
     return chosen
@@ -29,7 +31,7 @@ def folder(architecture: str) -> Path:
 
 
 def test_it_is_small_enough_for_lambda(folder: Path) -> None:
-    assert 50_000_000 < package.size(folder) <= package.PACKAGE_SIZE_MAX
+    assert 50_000_000 < size(folder) <= package.PACKAGE_SIZE_MAX
 
 
 def test_every_wheel_in_it_is_for_python_3_13_and_these_processors(
@@ -54,12 +56,12 @@ def fits(tag: str, architecture: str) -> bool:
 
 
 def fits_platform(platform_tag: str, architecture: str) -> bool:
-    processor = package.ARCHITECTURES[architecture]
+    processor = ARCHITECTURES[architecture]
     if platform_tag == f"manylinux2014_{processor}":
         return True
     name, _, rest = platform_tag.partition("_2_")
     minor, _, of = rest.partition("_")
-    return name == "manylinux" and of == processor and int(minor) in package.GLIBC_MINORS
+    return name == "manylinux" and of == processor and int(minor) in GLIBC_MINORS
 
 
 def test_every_library_in_it_is_for_these_processors(folder: Path, architecture: str) -> None:
@@ -92,9 +94,9 @@ def test_functions_can_be_loaded_from_it() -> None:
 
 
 def test_what_is_needed_is_read_from_the_wheel_itself() -> None:
-    assert package._name_of("aws-lambda-powertools<4,>=3.37") == "aws-lambda-powertools"
-    assert package._name_of("azure.identity[x]>=1") == "azure.identity"
-    assert package._name_of("six") == "six"
+    assert packaging.name_of("aws-lambda-powertools<4,>=3.37") == "aws-lambda-powertools"
+    assert packaging.name_of("azure.identity[x]>=1") == "azure.identity"
+    assert packaging.name_of("six") == "six"
 
 
 def test_it_is_another_one_when_our_code_is() -> None:

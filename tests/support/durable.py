@@ -215,7 +215,7 @@ class Hub:
         if kind == ActionType.CALL_ACTIVITY:
             self._work.append(_Work(instance, task, action["functionName"], action["input"]))
             return
-        child = f"{instance.id}:{len(instance.history)}:{task:04X}"
+        child = action["instanceId"]
         self._start(action["functionName"], action["input"], child, (instance.id, task))
 
     def _end(self, instance: Instance, status: str, output: object) -> None:

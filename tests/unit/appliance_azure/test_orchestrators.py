@@ -46,6 +46,7 @@ def test_a_session_is_planned_repacked_and_published() -> None:
     assert second == first
     assert script.calls["repack-00002"] == [
         {
+            "instance": "S:1:0:0",
             "session": "S",
             "claim": "c",
             "batch": "S/batches/0/00002.parquet",

@@ -1,0 +1,179 @@
+"""What is asked of the task hub, by the SDK's own client, and what its statuses mean."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+from azure.durable_functions import DurableOrchestrationClient
+from azure.durable_functions.models.utils import http_utils
+
+from appliance_azure.failures import InstanceFailedError
+from appliance_azure.instances import SESSION, Instance, Instances, ids_of
+from core.errors import ConflictError, StoreError
+from tests.emulators.durable_api import DurableApi
+from tests.emulators.functions_worker import CallFailedError
+from tests.emulators.task_hub import TaskHub
+
+Result = TypeVar("Result")
+ID = "0123456789abcdef" * 2
+ORDER = {"session": ID, "claim": "c", "attempt": 3, "version": "1.2.3", "reason": "r"}
+
+
+class Scripted:
+    """What orchestrators say: to wait, unless an instance has another answer."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.failure = ""
+
+    def __call__(self, _name: str, given: str, _place: int) -> dict[str, str]:
+        instance = json.loads(given)["instanceId"]
+        if self.failure:
+            raise CallFailedError(self.failure)
+        answer = self.answers.get(instance, {"isDone": False})
+        return {"json": json.dumps({"actions": [[]], **answer})}
+
+
+@pytest.fixture
+def scripted() -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+def api(scripted: Scripted) -> Iterator[DurableApi]:
+    hub = TaskHub(scripted, lambda: None, place_count=1, timer_seconds_max=0.0)
+    api = DurableApi(hub, {SESSION, "batches"})
+    thread = threading.Thread(target=api.serve_forever, args=(0.01,))
+    thread.start()
+    yield api
+    api.shutdown()
+    api.server_close()
+    thread.join()
+    hub.close()
+
+
+def ask(api: DurableApi, *asked: str, **arguments: Any) -> list[Any]:  # noqa: ANN401
+    """Ask one thing after the other, as calls of functions do in one loop."""
+
+    async def all_of_it() -> list[Any]:
+        instances = Instances(DurableOrchestrationClient(api.binding))
+        try:
+            return [await getattr(instances, name)(**arguments) for name in asked]
+        finally:
+            await http_utils._close_session()
+
+    return asyncio.run(all_of_it())
+
+
+def test_what_was_started_runs_with_its_order(api: DurableApi) -> None:
+    ask(api, "start", instance=ID, order=ORDER)
+    (found,) = ask(api, "find", instance=ID)
+    assert (found.id, found.name, found.standing) == (ID, SESSION, "running")
+    assert (found.order, found.attempt, found.ended) == (ORDER, 3, None)
+    assert abs((datetime.now(UTC) - found.started).total_seconds()) < 5
+    assert ask(api, "is_running", instance=ID) == [True]
+
+
+def test_nothing_was_started_is_none(api: DurableApi) -> None:
+    assert ask(api, "find", "is_running", instance=ID) == [None, False]
+
+
+def test_a_second_start_is_a_conflict_until_the_first_is_over(api: DurableApi) -> None:
+    ask(api, "start", instance=ID, order=ORDER)
+    with pytest.raises(ConflictError, match=r"attempt 3 .* runs"):
+        ask(api, "start", instance=ID, order=ORDER | {"attempt": 4})
+    ask(api, "terminate", instance=ID, why="a test")
+    (found,) = ask(api, "find", instance=ID)
+    assert found.standing == "aborted"
+    assert found.ended is not None
+    ask(api, "start", instance=ID, order=ORDER | {"attempt": 4})
+    assert ask(api, "find", instance=ID)[0].attempt == 4
+
+
+def test_of_two_that_start_at_once_one_is_refused(api: DurableApi) -> None:
+    async def both() -> list[Any]:
+        instances = Instances(DurableOrchestrationClient(api.binding))
+        starts: list[Awaitable[None]] = [instances.start(ID, ORDER) for _ in range(2)]
+        try:
+            return list(await asyncio.gather(*starts, return_exceptions=True))
+        finally:
+            await http_utils._close_session()
+
+    ended = asyncio.run(both())
+    assert sorted(type(each).__name__ for each in ended) == ["ConflictError", "NoneType"]
+
+
+def test_what_runs_is_found_with_the_job_it_is_for(api: DurableApi) -> None:
+    ask(api, "start", instance=ID, order=ORDER)
+    ask(api, "start", instance="f" * 32, order={"job": "nightly", "execution": "e"})
+    api.hub.start("batches", "x", json.dumps("{}"))
+    (running,) = ask(api, "running")
+    assert {each.id for each in running} == {ID, "f" * 32}
+    assert ids_of(running, "nightly") == ["f" * 32]
+    assert ids_of(running, "other") == []
+    event = next(each for each in running if each.id == "f" * 32)
+    assert event.attempt == 1
+
+
+def test_to_end_an_instance_ends_what_it_began(api: DurableApi) -> None:
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.start("batches", f"{ID}:3:1:0", json.dumps("{}"), (ID, 0))
+    api.hub.start("batches", "another", json.dumps("{}"))
+    ask(api, "terminate", instance=ID, why="the window is over")
+    assert api.hub.instances[f"{ID}:3:1:0"].status == "Terminated"
+    assert api.hub.instances["another"].status != "Terminated"
+    # Once more does no harm.
+    ask(api, "terminate", instance=ID, why="again")
+    assert api.hub.instances[ID].output == "the window is over"
+
+
+def test_an_instance_that_ended_says_how(api: DurableApi, scripted: Scripted) -> None:
+    counts = {"attempt": 3, "round": 1, "batches": 2, "done": 2}
+    answer = {"isDone": True, "output": {"status": "Success"}, "customStatus": counts}
+    scripted.answers[ID] = answer
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.wait(ID, 5)
+    (found,) = ask(api, "find", instance=ID)
+    assert (found.standing, found.counts) == ("succeeded", counts)
+
+
+def test_an_instance_that_failed_says_why_if_it_was_foreseen(
+    api: DurableApi, scripted: Scripted
+) -> None:
+    told = str(InstanceFailedError("StoreError", "no luck"))
+    scripted.failure = "Exception: x\n\n$OutOfProcData$:" + json.dumps(
+        {"isDone": False, "actions": [[]], "error": told}
+    )
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.wait(ID, 5)
+    (found,) = ask(api, "find", instance=ID)
+    assert (found.standing, found.error, found.cause) == ("failed", "StoreError", "no luck")
+
+
+def test_of_any_other_failure_no_text_is_told(api: DurableApi, scripted: Scripted) -> None:
+    """I5."""
+    scripted.failure = "KeyError: payroll"
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.wait(ID, 5)
+    (found,) = ask(api, "find", instance=ID)
+    assert found.standing == "failed"
+    assert "payroll" not in repr(found)
+
+
+def test_a_hub_that_does_not_answer_is_a_store_error(api: DurableApi) -> None:
+    binding = api.binding
+
+    async def look() -> Instance | None:
+        client = DurableOrchestrationClient(binding.replace("/durabletask/", "/elsewhere/"))
+        client._orchestration_bindings._rpc_base_url = "http://127.0.0.1:9/durabletask/"
+        try:
+            return await Instances(client).find(ID)
+        finally:
+            await http_utils._close_session()
+
+    with pytest.raises(StoreError, match="cannot look at the instance"):
+        asyncio.run(look())
