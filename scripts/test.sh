@@ -15,10 +15,18 @@ if [ -n "$(lacking)" ] && ! { may_install && install_packages $(lacking) && [ -z
     echo "test:     $(install_command $(lacking))" >&2
     exit 1
 fi
-sh scripts/emulators.sh || exit 1
+# Commands are started hundreds of times: what they import is compiled once.
+unset PYTHONDONTWRITEBYTECODE
 
+# Both use one core most of the time, and neither needs the other.
+sh scripts/emulators.sh &
+emulators=$!
+trap 'kill "$emulators" 2>/dev/null' EXIT
+trap 'exit 130' INT TERM
 sh scripts/check.sh
 checked=$?
+wait "$emulators" || { echo "== test: the emulators are lacking, see above" >&2; exit 1; }
+trap - EXIT
 [ "$checked" = 0 ] || echo "== test: check failed, see above; the tests are run all the same"
 echo "== tests"
 # Crash tests wait for a disk's syncs half of their time, and no power fails here; the tests where it
@@ -30,10 +38,11 @@ if [ -z "${TMPDIR:-}" ] && [ "$(stat -f -c %T "$memory" 2>/dev/null)" = tmpfs ] 
     chmod 1777 "$TMPDIR" # Some tests are an ordinary user for a while.
     export TMPDIR
     trap 'rm -rf "$TMPDIR"' EXIT
-    trap 'exit 130' INT TERM
 fi
-# Tests marked as one xdist_group share a worker, in order.
-.venv/bin/python -m pytest -n "${WORKERS:-2}" --dist loadgroup
+# Tests marked as one xdist_group share a worker, in order. One worker more than there are cores:
+# tests of servers wait. Those of the code itself were part of the check.
+cores=$(.venv/bin/python -c 'import os; print(os.cpu_count() or 1)')
+.venv/bin/python -m pytest -n "${WORKERS:-$((cores + 1))}" --dist loadgroup --ignore tests/architecture
 tested=$?
 [ "$checked" = 0 ] || exit "$checked"
 exit "$tested"
