@@ -174,6 +174,7 @@ class AzureUpload(PartUpload[Target]):
 
 
 _CREATE_ONLY: Mapping[str, Any] = {"match_condition": MatchConditions.IfMissing}
+_NO_ETAG = '"0x0"'
 _DISCARDED: Mapping[str, str] = {"coldhauldiscard": "1"}
 
 
@@ -214,14 +215,26 @@ def discard_blocks(blob: BlobClient, request: Request) -> None:
 
     The only way there is: committing none of them makes an empty blob, which is deleted. It bears
     a mark: one whose making was not answered is told from any other blob, which is left alone.
+    Whoever may not delete it is refused before it is made.
     """
     try:
+        _ask_to_delete(blob, request)
         etag = _commit_nothing(blob, request)
         blob.delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
     except AzureError as error:
         failure = judge(error, request)
         if not isinstance(failure, ConflictError | NotFoundError):
             raise failure from None
+
+
+def _ask_to_delete(blob: BlobClient, request: Request) -> None:
+    """Raise Azure's refusal if the blob may not be deleted; nothing is."""
+    try:
+        blob.delete_blob(etag=_NO_ETAG, match_condition=MatchConditions.IfNotModified)
+    except AzureError as error:
+        # It is not there, or is not of this ETag, which none has.
+        if not isinstance(judge(error, request), ConflictError | NotFoundError):
+            raise
 
 
 def _commit_nothing(blob: BlobClient, request: Request) -> str:

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import random
 from base64 import b64encode
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -139,11 +141,25 @@ def test_discarding_touches_no_object(azurite: AzureService) -> None:
 REFUSED = Refusal(name="AuthorizationPermissionMismatch", status=403)
 
 
+@dataclass(kw_only=True)
+class Second(Rule):
+    """A rule that lets the first request through."""
+
+    let_through: int = 1
+
+    def strikes(self, chance: random.Random, method: str, path: str) -> bool:
+        """Decide from the second one on."""
+        if self.let_through:
+            self.let_through -= 1
+            return False
+        return super().strikes(chance, method, path)
+
+
 @pytest.mark.parametrize(
     ("rule", "is_finished"),
     [
         (Rule(fault=RESET_AFTER, operations=frozenset({"PutBlockList"}), count=1), True),
-        (Rule(fault=REFUSED, operations=frozenset({"DeleteBlob"}), count=1), False),
+        (Second(fault=REFUSED, operations=frozenset({"DeleteBlob"}), count=1), False),
     ],
 )
 def test_discarding_that_is_cut_short_leaves_nothing_for_good(
@@ -167,6 +183,21 @@ def test_discarding_that_is_cut_short_leaves_nothing_for_good(
             store.discard(left)
     assert [head.name for head in theirs.list()] == ["void"]
     assert list(theirs.unfinished()) == []
+
+
+def test_who_may_not_delete_leaves_no_object_where_blocks_were(azurite: AzureService) -> None:
+    """As those may not whose role is bound to sessions/."""
+    url = azurite.new_url()
+    theirs = AzureStore(url, azurite.settings)
+    upload(theirs, "packs/given-up", 2 * MIB, end=False)
+    rule = Rule(fault=REFUSED, operations=frozenset({"DeleteBlob"}))
+    with azurite.fault_proxy(rule) as proxy:
+        store = AzureStore(url, azurite.behind(proxy.endpoint).settings)
+        (found,) = store.unfinished()
+        with pytest.raises(StoreError, match="the role"):
+            store.discard(found)
+    assert list(theirs.list()) == []
+    assert list(theirs.unfinished()) == [found]
 
 
 def test_blocks_of_two_uploads_of_a_name_never_mix(azurite: AzureService) -> None:
