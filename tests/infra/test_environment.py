@@ -1,10 +1,10 @@
 """Functions read the environment that the template gives them, all of it and nothing else."""
 
 import ast
-from collections.abc import Iterator, Mapping
 
 from appliance_aws.settings import read_settings
 from tests.architecture.tree import ROOT, modules
+from tests.infra.asked import Asked
 from tests.infra.template import resolve, resources, template
 
 SERVED = {"SourceBucket": "backups", "TargetBucket": "copies"}
@@ -12,24 +12,6 @@ SERVED = {"SourceBucket": "backups", "TargetBucket": "copies"}
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 # Set by Lambda.
 LAMBDA = {"AWS_REGION", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"}
-
-
-class Asked(Mapping[str, str]):
-    """An environment that remembers what it was asked for."""
-
-    def __init__(self, values: dict[str, str]) -> None:
-        self.values_of = values
-        self.names: set[str] = set()
-
-    def __getitem__(self, name: str) -> str:
-        self.names.add(name)
-        return self.values_of[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values_of)
-
-    def __len__(self) -> int:
-        return len(self.values_of)
 
 
 def variables(**parameters: str) -> dict[str, str]:

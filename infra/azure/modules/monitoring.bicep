@@ -64,13 +64,19 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 // A line of the log that is JSON, and says that a session failed. Each is seen by one evaluation: lines come
 // minutes late, so it counts when they came.
+// An orchestration that failed before there was a session to report is told by the host.
 var query = '''
-AppTraces
-| where ingestion_time() > ago(5m)
-| where Message has "failed_sessions"
-| extend line = parse_json(Message)
-| where toint(line.failed_sessions) > 0
-| project TimeGenerated, session = tostring(line.session)
+union
+  (AppTraces
+    | where ingestion_time() > ago(5m)
+    | where Message has "failed_sessions"
+    | extend line = parse_json(Message)
+    | where toint(line.failed_sessions) > 0
+    | project TimeGenerated, session = tostring(line.session)),
+  (AppRequests
+    | where ingestion_time() > ago(5m)
+    | where Name == "session" and Success == false
+    | project TimeGenerated, session = OperationId)
 '''
 
 resource failedSessions 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
