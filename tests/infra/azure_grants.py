@@ -26,7 +26,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "PutBlockList": (WRITE,),
     "DeleteBlob": (DELETE,),
 }
-# Azure's own roles by their ids, as its list of built-in roles has them: name and data actions, of
+# Azure's own roles by their ids, each looked up in public templates: name and data actions, of
 # those that concern us.
 BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": ("Storage Blob Data Reader", (READ,)),
@@ -34,7 +34,7 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": ("Storage Queue Data Contributor", ()),
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": ("Storage Table Data Contributor", ()),
     "3913510d-42f4-4e42-8a64-420c390055eb": ("Monitoring Metrics Publisher", ()),
-    "4633458b-17de-408a-874b-0445c86b69e6": ("Key Vault Secrets User", (READ_SECRET,)),
+    "4633458b-17de-408a-b874-0445c86b69e6": ("Key Vault Secrets User", (READ_SECRET,)),
 }
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.architecture.tree import ROOT, modules
 from tests.infra.asked import Asked
 from tests.infra.azure import EVERYTHING, SERVED
 from tests.infra.bicep import deploy
+from tests.unit.proxy.test_appliance_azure_parameters import IN_AZURE, REPOSITORY, planned
 
 # Read by the host of Azure Functions, and by what it loads.
 HOST = {
@@ -23,6 +25,7 @@ HOST = {
     *(f"APPLICATIONINSIGHTS_{name}_STRING" for name in ("CONNECTION", "AUTHENTICATION")),
 }
 VAULT = "https://example-vault.vault.azure.net"
+IN_VAULT = f'encryption.passphrase = "keyvault:{VAULT}/secrets/vault"'
 
 
 def variables(parameters: dict[str, Any]) -> dict[str, str]:
@@ -121,3 +124,26 @@ def test_events_call_a_function_that_is_there() -> None:
     )
     assert SESSION in names
     assert f'Name == "{SESSION}"' in criterion["query"]
+
+
+@pytest.mark.parametrize(
+    ("source_keys", "target_keys"),
+    [
+        (REPOSITORY, 'storage_class = "ARCHIVE"'),
+        (f'{REPOSITORY}encryption.key_vault = "{VAULT}/keys/primary"\n', IN_VAULT),
+        ('kind = "bucket"\n', 'metadata_class = "cool"'),
+    ],
+)
+def test_what_appliance_deploy_says_can_be_deployed_and_is_what_functions_serve(
+    tmp_path: Path, source_keys: str, target_keys: str
+) -> None:
+    found = planned(tmp_path, IN_AZURE + source_keys, target_keys)
+    assert found.problems == ()
+    settings = read_settings(variables(dict(found.values)))
+    assert settings.ends.target.url == "az://copies/long term/vault"
+    assert settings.ends.source.url == "az://backups"
+    for which, end in (("source", settings.ends.source), ("target", settings.ends.target)):
+        assert (end.secret, end.key) == (
+            found.values[f"{which}Secret"],
+            found.values[f"{which}VaultKey"],
+        )

@@ -16,7 +16,7 @@ var principalIds = union([
 var host = split(identifier, '/')[2]
 var isKey = split(identifier, '/')[3] == 'keys'
 var name = split(identifier, '/')[4]
-var secretsUser = '4633458b-17de-408a-874b-0445c86b69e6' // Key Vault Secrets User
+var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User
 
 resource vault 'Microsoft.KeyVault/vaults@2023-07-01' existing = {
   name: split(host, '.')[0]
