@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from proxy import appliance_run
+from tests.emulated.azure_app import AzureApp, serve_app
 from tests.emulated.light import deploy_light
 from tests.emulated.site import Ways, ways_to
 from tests.emulated.stack import AwsStack, Deployed, deploy
 from tests.emulators.folder import RunFolder
-from tests.emulators.services import S3Service
+from tests.emulators.services import AzureService, S3Service
 
 # The first test that asks for the stack waits for its deployment, on a busy machine for minutes.
 _SECONDS_MAX = 600
@@ -59,6 +60,13 @@ def light_ways(emulators: RunFolder, localstack: S3Service) -> Iterator[Ways]:
     """The same functions and state machine without CloudFormation, and who reaches what there."""
     with ways_to(AwsStack(localstack, deploy_light(emulators, localstack))) as ways:
         yield ways
+
+
+@pytest.fixture(scope="session")
+def azure_app(azurite_https: AzureService) -> Iterator[AzureApp]:
+    """The function app of the appliance in a host of our own, and an identity for all of Azure."""
+    with serve_app(azurite_https) as app:
+        yield app
 
 
 @pytest.fixture(autouse=True)

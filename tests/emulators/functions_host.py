@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -35,9 +35,9 @@ _KEPT = ("PATH", "HOME", "LANG", "TZ")
 class FunctionsHost:
     """Runs an app while it is entered.
 
-    ``settings`` are the app's settings. ``tokens`` are who is let in, by bearer token; None leaves
-    authentication switched off. ``worker_count`` is how many instances the app has, each with one
-    activity at a time.
+    ``settings`` are the app's settings. ``sign_in`` says who shows a token, None for nobody who is
+    let in; without it authentication is switched off. ``worker_count`` is how many instances the
+    app has, each with one activity at a time.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class FunctionsHost:
         folder: Path,
         settings: Mapping[str, str],
         *,
-        tokens: Mapping[str, str] | None,
+        sign_in: Callable[[str], str | None] | None,
         worker_count: int = 1,
         timer_seconds_max: float = 1.0,
     ) -> None:
         self._folder = folder
         self._settings = dict(settings)
-        self._tokens = tokens
+        self._sign_in = sign_in
         self._host = json.loads((folder / "host.json").read_text())
         self._own = Path(tempfile.mkdtemp(prefix="functions-"))
         self._log = self._own / "log"
@@ -194,10 +194,11 @@ class FunctionsHost:
 
     def authenticate(self, authorization: str) -> dict[str, str] | None:
         """Return the headers of who shows a token that is known; None: nobody is let in."""
-        if self._tokens is None:
+        if self._sign_in is None:
             return {}
-        name = self._tokens.get(authorization.removeprefix("Bearer "))
-        if name is None or not authorization.startswith("Bearer "):
+        kind, _, token = authorization.partition(" ")
+        name = self._sign_in(token) if kind == "Bearer" else None
+        if name is None:
             return None
         claims = [{"typ": "name", "val": name}]
         principal = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
@@ -233,7 +234,7 @@ class FunctionsHost:
             "method": call.method,
             "url": call.url,
             # Without authentication they are whoever's who sends them.
-            "headers": (call.headers if self._tokens is None else outside) | let_in,
+            "headers": (call.headers if self._sign_in is None else outside) | let_in,
             "query": dict(parse_qsl(urlsplit(call.url).query)),
             "params": parts,
             "body": base64.b64encode(call.body).decode(),

@@ -36,6 +36,15 @@ def make_token(audience: str, *, lifetime_seconds: int = _LIFETIME_SECONDS) -> s
     return ".".join(_encode(part) for part in parts)
 
 
+def audience_of(token: str) -> str:
+    """Return what a token is for; empty when it is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return ""
+    padded = parts[1] + "=" * (-len(parts[1]) % 4)
+    return str(json.loads(base64.urlsafe_b64decode(padded))["aud"])
+
+
 def _encode(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 

@@ -118,7 +118,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(folder: Path) -> Iterator[FunctionsHost]:
     settings = {"FOLDER": str(folder / "seen")}
     with FunctionsHost(
-        make_app(folder), settings, tokens={"secret": "proxy"}, timer_seconds_max=0.1
+        make_app(folder), settings, sign_in={"secret": "proxy"}.get, timer_seconds_max=0.1
     ) as host:
         yield host
 
@@ -309,6 +309,6 @@ def test_an_app_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     app = make_app(tmp_path, "import what_is_not_there")
     with (
         pytest.raises(NotLoadedError, match="what_is_not_there"),
-        FunctionsHost(app, {}, tokens=None),
+        FunctionsHost(app, {}, sign_in=None),
     ):
         pass

@@ -28,7 +28,7 @@ def folder() -> Path:
 
 @pytest.fixture(scope="module")
 def host(folder: Path) -> Iterator[FunctionsHost]:
-    with FunctionsHost(folder, ENVIRONMENT, tokens=None) as host:
+    with FunctionsHost(folder, ENVIRONMENT, sign_in=None) as host:
         yield host
 
 
