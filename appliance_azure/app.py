@@ -74,10 +74,10 @@ async def repack(call: object, client: Any, context: func.Context) -> Document: 
     given = call if isinstance(call, dict) else {}
     instance = given.get(INSTANCE)
     try:
-        is_wanted = not instance or await Instances(client).is_running(str(instance))
+        is_over = bool(instance) and await Instances(client).is_over(str(instance))
     except ColdhaulError as error:
         return error_document(describe_failure(error))
-    if not is_wanted:
+    if is_over:
         return stop_repack(given)
 
     def work() -> Document:

@@ -63,10 +63,14 @@ class Instances:
         asked = self._client.get_status(instance, show_input=True)
         return read_status(await _ask("look at the instance", instance, asked))
 
-    async def is_running(self, instance: str) -> bool:
-        """Say whether an attempt of an id runs."""
+    async def is_over(self, instance: str) -> bool:
+        """Say whether the newest instance of an id has ended.
+
+        One that nothing is known of has not: the hub sends out an instance's first calls before it
+        writes the first status of the instance.
+        """
         found = await self.find(instance)
-        return found is not None and found.is_running
+        return found is not None and not found.is_running
 
     async def running(self) -> list[Instance]:
         """Return all attempts at sessions that run."""

@@ -143,6 +143,7 @@ class _Session:
             "round": 0,
             "batch_count": 0,
         }
+        self._round_count = 0
         self._tell(0)
 
     def run(self) -> Flow[Document]:
@@ -215,6 +216,7 @@ class _Session:
     def _repack(self) -> Flow[End | None]:
         """Repack the batches of a round, some groups at once; None: all are done."""
         groups = groups_of(self._plan["numbers"], limits.GROUP_BATCHES_MAX)
+        self._round_count += 1
         done, is_stalled = 0, False
         for first in range(0, len(groups), limits.GROUPS_AT_ONCE_MAX):
             answers = yield from self._repack_groups(
@@ -231,10 +233,11 @@ class _Session:
         """Repack groups, the first of which has this number in the round.
 
         Their instances are called so that they are found, and ended, with this one: none ends
-        because what began it was ended.
+        because what began it was ended. Rounds are counted here, for plan may say one twice, and an
+        instance that is called as another was would at first have the status of that one.
         """
         shared = {name: self._plan[name] for name in ("session", "claim", "batches")}
-        own = f"{self._context.instance_id}:{self._plan['attempt']}:{self._plan['round']}"
+        own = f"{self._context.instance_id}:{self._plan['attempt']}:{self._round_count}"
         tasks = [
             self._context.call_sub_orchestrator(
                 BATCHES, {**shared, "numbers": group}, f"{own}:{number}", expected_type=dict

@@ -75,11 +75,16 @@ def test_what_was_started_runs_with_its_order(api: DurableApi) -> None:
     assert (found.id, found.name, found.standing) == (ID, SESSION, "running")
     assert (found.order, found.attempt, found.ended) == (ORDER, 3, None)
     assert abs((datetime.now(UTC) - found.started).total_seconds()) < 5
-    assert ask(api, "is_running", instance=ID) == [True]
+    assert ask(api, "is_over", instance=ID) == [False]
 
 
 def test_nothing_was_started_is_none(api: DurableApi) -> None:
-    assert ask(api, "find", "is_running", instance=ID) == [None, False]
+    assert ask(api, "find", instance=ID) == [None]
+
+
+def test_an_instance_that_has_no_status_yet_is_not_over(api: DurableApi) -> None:
+    """The hub sends out an instance's first calls before it writes the status of the instance."""
+    assert ask(api, "is_over", instance=f"{ID}:1:1:0") == [False]
 
 
 def test_a_second_start_is_a_conflict_until_the_first_is_over(api: DurableApi) -> None:
@@ -125,6 +130,7 @@ def test_to_end_an_instance_ends_what_it_began(api: DurableApi) -> None:
     api.hub.start("batches", "another", json.dumps("{}"))
     ask(api, "terminate", instance=ID, why="the window is over")
     assert api.hub.instances[f"{ID}:3:1:0"].status == "Terminated"
+    assert ask(api, "is_over", instance=f"{ID}:3:1:0") == [True]
     assert api.hub.instances["another"].status != "Terminated"
     # Once more does no harm.
     ask(api, "terminate", instance=ID, why="again")

@@ -46,7 +46,7 @@ def test_a_session_is_planned_repacked_and_published() -> None:
     assert second == first
     assert script.calls["repack-00002"] == [
         {
-            "instance": "S:1:0:0",
+            "instance": "S:1:1:0",
             "session": "S",
             "claim": "c",
             "batch": "S/batches/0/00002.parquet",
@@ -65,6 +65,22 @@ def test_a_session_is_planned_repacked_and_published() -> None:
             "started": "2026-11-25T21:00:01+00:00",
         }
     ]
+
+
+def test_a_round_that_is_planned_twice_has_other_instances() -> None:
+    """A status is of the last instance of an id, and is written after its first calls are made."""
+    instance, script, hub = run(
+        plan=[
+            planned("repack", numbers=ranges(1), round=1),
+            planned("repack", numbers=ranges(1), round=1),
+            planned("publish"),
+        ],
+        repack=[DONE],
+        publish=SUCCESS,
+    )
+    assert instance.status == "Completed"
+    assert [call["instance"] for call in script.calls["repack-00000"]] == ["S:1:1:0", "S:1:2:0"]
+    assert hub.instances.keys() == {"S", "S:1:1:0", "S:1:2:0"}
 
 
 def test_its_status_tells_counts_alone() -> None:
