@@ -6,12 +6,15 @@ import random
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.stores.settings import StoreSettings
+from proxy.appliance_azure_parameters import app_name
 from proxy.exits import NOT_READY
 from tests.cli.pages import Page
 from tests.cli.place import ROOT
@@ -19,6 +22,8 @@ from tests.emulated.stack import ARCHITECTURE
 from tests.emulators.fault_proxy import Call
 from tests.emulators.programs import ACCESS_KEY_ID, INSTALLED, SECRET_ACCESS_KEY
 from tests.emulators.services import AZURE_KEY_VARIABLE, AzureService, S3Service
+from tests.emulators.vault import KeyVault
+from tests.support.served_apps import ServedCloud
 
 S3_ENDPOINT = "http://127.0.0.1:4566"
 AZURE_ENDPOINT = "http://127.0.0.1:10000/devstoreaccount1"
@@ -167,6 +172,46 @@ def test_the_page_of_aws_is_true(tmp_path: Path, data: Path, localstack: S3Servi
     for command in follow(page, page.blocks("toml")[0], lambda: None):
         if command == SERVICE:
             back_up_more(page, data)
+    assert page.unlike() == []
+
+
+@pytest.mark.xdist_group("package")
+@pytest.mark.timeout(600)
+def test_the_page_of_functions_in_azure_is_true(
+    tmp_path: Path, data: Path, azurite_https: AzureService, key_vault: KeyVault
+) -> None:
+    """The app is the one that is deployed, and makes the copy."""
+    bundle, endpoint = tmp_path / "authorities.pem", azurite_https.endpoint
+    authorities = (azurite_https.settings.ca_bundle, key_vault.certificate)
+    bundle.write_text("".join(Path(each).read_text() for each in authorities))
+    backups, copies = azurite_https.new_url(), azurite_https.new_url()
+    secret = key_vault.new_secret("correct horse battery staple")
+    service = replace(
+        azurite_https, settings=StoreSettings(endpoint=endpoint, ca_bundle=str(bundle))
+    )
+    told = {"COLDHAUL_TARGET_SECRET": secret, "COLDHAUL_STORAGE_CLASS": "Archive"}
+    environment = {"REQUESTS_CA_BUNDLE": str(bundle), "SSL_CERT_FILE": str(bundle)}
+    with ServedCloud(service, key_vault.environment) as cloud:
+        app = cloud.serve(f"{backups}/primary", f"{copies}/vault", {**told, **environment})
+        name = app_name(app.host.url)
+        replaced = {
+            "https://127.0.0.1:10000/devstoreaccount1": endpoint,
+            "/srv/emulator/certificate.pem": str(bundle),
+            "example-backups": backups.removeprefix("az://"),
+            "example-copies": copies.removeprefix("az://"),
+            "https://example-vault.vault.azure.net/secrets/vault": secret,
+            "https://coldhaul-vault.azurewebsites.net": app.host.url,
+            "--name coldhaul-vault": f"--name {name}",
+            "appName=coldhaul-vault": f"appName={name}",
+            "Account=devstoreaccount1": f"Account={azurite_https.account}",
+            "/srv/data": str(data),
+            **SERVED,
+        }
+        path = ROOT / "docs" / "azure-functions.md"
+        page = Page(path=path, folder=tmp_path, replaced=replaced, environment=environment)
+        for command in follow(page, page.blocks("toml")[0], lambda: None):
+            if command == SERVICE:
+                back_up_more(page, data)
     assert page.unlike() == []
 
 

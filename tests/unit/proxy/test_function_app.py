@@ -230,6 +230,7 @@ def test_it_goes_through_the_http_proxy(app: StandInApp) -> None:
 def test_neither_token_nor_answer_reaches_a_log_or_an_error(
     app: StandInApp, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Even of a program that logs everything (I5)."""
     caplog.set_level(logging.DEBUG)
     app.faults = [Fault(answer=Said(status=400, body=b"secret-in-the-body"))]
     with pytest.raises(StoreError) as caught:
