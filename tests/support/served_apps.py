@@ -14,26 +14,16 @@ from core.stores.settings import StoreSettings
 from infra.azure.package import kept_package
 from proxy.appliance_azure import AzureAppliance
 from tests.emulators.functions_host import FunctionsHost
+from tests.emulators.identity import audience_of
 from tests.emulators.services import AzureService
 from tests.emulators.task_hub import Moment
-from tests.support.function_apps import AUDIENCE, audience_of
+from tests.support.function_apps import AUDIENCE
 
 _CLIENT_ID = "00000000-0000-0000-0000-000000000003"
 
 
-class _Tokens(Mapping[str, str]):
-    """Lets in whoever shows a token for the app; nobody here signs any."""
-
-    def __getitem__(self, token: str) -> str:
-        if audience_of(token) != AUDIENCE:
-            raise KeyError(token)
-        return "proxy"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+def _sign_in(token: str) -> str | None:
+    return "the proxy" if audience_of(token) == AUDIENCE else None
 
 
 def settings_of(service: AzureService, source: str, target: str) -> dict[str, str]:
@@ -115,6 +105,6 @@ class ServedCloud:
         """Serve an app for two places; ``is_protected`` is App Service authentication."""
         service, environment = self._way
         settings = {**settings_of(service, source, target), **environment, **(more or {})}
-        tokens = _Tokens() if is_protected else None
-        host = FunctionsHost(kept_package(), settings, tokens=tokens)
+        sign_in = _sign_in if is_protected else None
+        host = FunctionsHost(kept_package(), settings, sign_in=sign_in)
         return ServedApp(self._end.enter_context(host))
