@@ -144,4 +144,5 @@ make_part ministack 75
 make_part lambda 16
 make_part functions 14
 make_part sam 340
+make_part azure 82
 make_part node 370
