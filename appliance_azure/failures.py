@@ -45,7 +45,9 @@ def failure_in(result: object) -> CallFailure | None:
     if result.keys() != {"error"}:
         return None
     error = result["error"]
-    return CallFailure(kind=str(error["class"]), message=str(error["message"]))
+    if not isinstance(error, dict) or not isinstance(error.get("class"), str):
+        return CallFailure(kind=NO_ANSWER, message="a function failed and did not say by what")
+    return CallFailure(kind=error["class"], message=str(error.get("message", "")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ def session_failed(published: Document) -> InstanceFailedError:
 
 def shortened(published: Document) -> Document:
     """Return what publish answered with as many of its reasons as the output of an instance has."""
-    reasons = list(published.get("reasons", ()))
+    reasons = list(published.get("reasons") or ())
     while reasons and len(json.dumps(reasons)) > limits.INSTANCE_REASONS_LENGTH_MAX:
         reasons.pop()
     return {**published, "reasons": reasons}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
+from appliance_azure.answers import is_plan, is_repack_again
 from appliance_azure.failures import (
     NO_ANSWER,
     CallFailure,
@@ -38,7 +39,6 @@ BATCHES = "batches"
 _PUBLISHED = {SessionStatus.SUCCESS.value, SessionStatus.WARNING.value}
 # What of publish's answer an instance ends with.
 _TOLD = ("state", "status", "record", "reasons")
-_PLAN_STATES = {state.value for state in PlanState}
 
 
 class Task(Protocol):
@@ -179,7 +179,7 @@ class _Session:
 
     def _call_plan(self, call: Document) -> Flow[None]:
         answer = yield from _call(self._context, PLAN, call)
-        if answer.get("state") not in _PLAN_STATES:
+        if not is_plan(answer):
             raise _StepFailedError(_unknown(PLAN))
         self._plan = answer
         if answer["state"] == PlanState.REPACK.value:
@@ -304,7 +304,7 @@ class _Session:
 
 
 def _unknown(name: str) -> CallFailure:
-    return CallFailure(kind=NO_ANSWER, message=f"{name} answered with a state that is not known")
+    return CallFailure(kind=NO_ANSWER, message=f"{name} answered what is not understood here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,8 +365,8 @@ class _Group:
             self._note_failure(batch, failure)
             return
         assert isinstance(result, dict), "what is no failure is an answer"
-        state = result.get("state")
-        if state == RepackState.AGAIN.value:
+        state = str(result.get("state"))
+        if is_repack_again(result):
             made = {name: result[name] for name in ("part_count", "stalled_calls")}
             self._next.append(replace(batch, tries=Tries(), **made))
         elif state in self._counts:

@@ -35,6 +35,13 @@ def test_an_error_that_was_answered_is_one_by_its_class() -> None:
     assert CallFailure.of(failure.document()) == failure
 
 
+@pytest.mark.parametrize("error", [None, "StoreError", {}, {"class": 1}, ["StoreError"]])
+def test_an_error_that_is_not_told_as_agreed_is_one_that_is_not_tried_again(error: object) -> None:
+    failure = failure_in({"error": error})
+    assert failure is not None
+    assert failure.kind == "NoAnswer"
+
+
 def test_of_a_death_nothing_foreign_is_told() -> None:
     """I5."""
     failure = failure_in(Exception("exit code 137 \n payroll.xlsx"))

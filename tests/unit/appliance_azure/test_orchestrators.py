@@ -182,14 +182,26 @@ def test_a_store_that_always_fails_is_given_up() -> None:
     assert script.calls["publish"][0]["session"] == "S"
 
 
-def test_an_answer_with_a_state_that_is_not_known_fails_the_session() -> None:
+def test_an_answer_that_is_not_understood_fails_the_session_and_is_reported() -> None:
+    again = {"state": "again", "part_count": None}
     for lines in (
         {"plan": [planned("dance")]},
+        {"plan": [planned("repack", numbers="0-2")]},
+        {"plan": [planned("repack", numbers=None)]},
+        {"plan": [planned("publish", attempt="first")]},
+        {"plan": [planned("repack", numbers=ranges(1))], "repack": [again]},
         {"plan": [planned("repack", numbers=ranges(1))], "repack": [{"state": "dance"}]},
     ):
         instance, script, _ = run(publish=[published("Running")], **lines)
         assert failed_with(instance)[0] == "SessionFailed"
         assert script.calls["publish"][0]["error"]["Error"] == "NoAnswer"
+
+
+def test_a_publish_that_says_too_little_has_not_published() -> None:
+    less = {"state": "done", "status": None, "record": None, "reasons": None}
+    instance, script, _ = run(plan=[planned("publish")], publish=[less])
+    assert failed_with(instance)[0] == "SessionFailed"
+    assert script.ends() == ["publish"]
 
 
 def test_what_an_event_ordered_keeps_its_execution_and_its_start() -> None:
