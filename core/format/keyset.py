@@ -87,7 +87,8 @@ class _FormatVersion:
 def encode_keyset(keyset: Keyset) -> bytes:
     """Write a keyset as ``keys/<version>.json`` holds it; equal keysets give equal bytes.
 
-    Two slots of one name, or a name that is none, are an ``InputError``.
+    Two slots of one name, or a name that is none, are an ``InputError``; what could not be read
+    back is an ``IntegrityError``.
     """
     for slot in keyset.slots:
         check_slot_name(slot.name)
@@ -100,7 +101,13 @@ def encode_keyset(keyset: Keyset) -> bytes:
         "slots": [encode_slot(slot) for slot in keyset.slots],
         "sealed_keys": keyset.sealed_keys.hex(),
     }
-    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+    data = (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+    # What cannot be read back would close the repository for every secret, for good.
+    try:
+        decode_keyset(data, keyset.version)
+    except IntegrityError as error:
+        raise IntegrityError(f"not written, for nobody could read it: {error.message}") from error
+    return data
 
 
 def decode_keyset(data: bytes, expected_version: int | None = None) -> Keyset:

@@ -49,7 +49,7 @@ class AzureVault(Generic[Client]):
             except AzureError as error:
                 # Its texts quote headers and what was asked.
                 raise judge(error, request) from None
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise judge_local(request) from None
             except OSError as error:
                 raise unreadable_bundle(request) from error

@@ -99,7 +99,7 @@ def _codes_of(error: AzureError) -> tuple[str, ...]:
     response = error.response if isinstance(error, HttpResponseError) else None
     try:
         document = json.loads(response.text()) if response is not None else {}
-    except (ValueError, AzureError):
+    except (ValueError, RecursionError, AzureError):
         return ()
     found: list[str] = []
     level = document.get("error") if isinstance(document, Mapping) else None

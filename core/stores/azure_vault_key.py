@@ -94,16 +94,18 @@ class VaultKey:
                 answer.raise_for_status()
             except HttpResponseError as error:
                 raise useless_input(error, request) or error from None
-            return self._read(answer.json())
+            return self._read(answer.json(), name.version)
 
         return self._open().call(request, use)
 
-    def _read(self, answer: object) -> Wrapping:
-        """Read what the vault answers; ``ValueError`` for what it never would."""
+    def _read(self, answer: object, version: str) -> Wrapping:
+        """Read what the vault answers, asked for a version; ``ValueError`` if it never would."""
         fields = answer if isinstance(answer, dict) else {}
         text, used = fields.get("value"), self._find(str(fields.get("kid", "")))
         if not isinstance(text, str) or used is None or not used.version:
             raise ValueError("neither a value nor the key that made it")
+        if version and used.version != version:
+            raise ValueError("another version than was asked")
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return Wrapping(key=used.url, data=data)
 

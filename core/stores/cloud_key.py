@@ -1,7 +1,7 @@
 """Keys that a vendor's service holds, whichever vendor it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 CloudKind = Literal["aws-kms", "azure-key-vault"]
@@ -12,7 +12,7 @@ class Wrapping:
     """A few bytes as a cloud key wrapped them, and what that key is called, version included."""
 
     key: str
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 class CloudKey(Protocol):

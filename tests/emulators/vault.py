@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,6 +72,7 @@ class KeyVault:
     """One vault, there while it is entered, with an identity whose tokens it takes.
 
     ``operations`` counts what came with a token; ``denied`` are permissions that nobody has.
+    ``tamper`` makes of an answer what is said instead.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,6 +83,7 @@ class KeyVault:
         self.denied: set[str] = set()
         self.hosts = {self.host}
         self.challenge = _CHALLENGE
+        self.tamper: Callable[[dict[str, Any]], object] = lambda answer: answer
         self.certificate, key = make_certificate(folder, "*.vault.azure.net")
         self._objects: dict[str, list[_Version]] = {}
         self._faults: list[tuple[str, RefusedError | None]] = []
@@ -335,7 +338,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is None:
             self.close_connection = True
             return
-        self._send(200, answer)
+        self._send(200, self.vault.tamper(answer))
 
     def _send(self, status: int, document: object, headers: dict[str, str] | None = None) -> None:
         body = json.dumps(document).encode()

@@ -13,6 +13,7 @@ from core.format.keyset import (
     new_key_ring,
     open_key_ring,
 )
+from core.format.slots import CLOUD_WRAPPED_SIZE_MAX, CloudSlot
 from core.format.wrapping import new_kek, new_recovery_key, unwrap
 from tests.support.keysets import (
     KEK,
@@ -39,6 +40,14 @@ def test_each_secret_opens_the_same_keys(secret: str) -> None:
     kek = unwrap(decode_keyset(encode_keyset(MADE), 1), secret)
     assert kek == KEK
     assert open_key_ring(kek, MADE, REPOSITORY) == RING
+
+
+def test_what_could_not_be_read_back_is_not_written() -> None:
+    """It would close the repository for every secret, whichever slot is at fault."""
+    for wrapped in (b"", b"0" * (CLOUD_WRAPPED_SIZE_MAX + 1)):
+        slot = CloudSlot(kind="aws-kms", name="cloud", key="arn", wrapped=wrapped)
+        with pytest.raises(IntegrityError, match="nobody could read it"):
+            encode_keyset(replace(MADE, slots=(*MADE.slots, slot)))
 
 
 def test_a_new_epoch_keeps_the_old_ones_and_the_id_key() -> None:

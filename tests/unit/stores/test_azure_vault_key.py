@@ -177,6 +177,54 @@ def test_what_fails_for_a_moment_is_tried_again(
     assert key_vault.operations["keys/unwrapKey"] == 3
 
 
+NOBODY = "0" * 32
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"value": None},
+        {"value": 7},
+        {"value": "no+base64"},
+        {"value": "\u00e9"},
+        {"kid": None},
+        {"kid": f"{STRANGER}/{NOBODY}"},
+        {"kid": "https://evil.example/keys/copies"},
+    ],
+)
+def test_an_answer_that_no_vault_gives_is_refused(
+    key_vault: KeyVault, said: dict[str, object]
+) -> None:
+    key = key_at(key_vault.new_key())
+    wrapped = key.wrap(PLAIN, CONTEXT)
+    key_vault.tamper = lambda answer: answer | said
+    for use in (lambda: key.wrap(PLAIN, CONTEXT), lambda: key.unwrap(wrapped, CONTEXT)):
+        with pytest.raises(StoreError, match="is no Key Vault"):
+            use()
+
+
+@pytest.mark.parametrize("said", [None, [], "text", {}])
+def test_an_answer_without_fields_is_refused(key_vault: KeyVault, said: object) -> None:
+    key = key_at(key_vault.new_key())
+    key_vault.tamper = lambda _: said
+    with pytest.raises(StoreError, match="is no Key Vault"):
+        key.wrap(PLAIN, CONTEXT)
+
+
+def test_an_answer_of_another_version_than_was_asked_is_refused(key_vault: KeyVault) -> None:
+    key = key_at(key_vault.newest(key_vault.new_key()))
+    wrapped = key.wrap(PLAIN, CONTEXT)
+    newer = key_vault.rotate(key.key)
+    key_vault.tamper = lambda answer: answer | {"kid": newer}
+    for use in (lambda: key.wrap(PLAIN, CONTEXT), lambda: key.unwrap(wrapped, CONTEXT)):
+        with pytest.raises(StoreError, match="is no Key Vault"):
+            use()
+
+
+def test_a_wrapping_does_not_show_what_was_unwrapped() -> None:
+    assert repr(PLAIN) not in repr(Wrapping(key=STRANGER, data=PLAIN))
+
+
 def test_a_firewall_is_told_of(key_vault: KeyVault) -> None:
     key = key_at(key_vault.new_key())
     wrapped = key.wrap(PLAIN, CONTEXT)
