@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from proxy import appliance_run
-from tests.emulated.azure_app import AzureApp, serve_app
+from tests.emulated.azure_site import AzureWays, azure_ways_to, reached
 from tests.emulated.light import deploy_light
 from tests.emulated.site import Ways, ways_to
 from tests.emulated.stack import AwsStack, Deployed, deploy
 from tests.emulators.folder import RunFolder
-from tests.emulators.services import AzureService, S3Service
+from tests.emulators.services import KeyReference, S3Service
 
 # The first test that asks for the stack waits for its deployment, on a busy machine for minutes.
 _SECONDS_MAX = 600
@@ -21,6 +21,7 @@ _GROUPS = {
     "aws_stack": "aws stack",
     "light_ways": "aws stack",
     "scripted_machine": "scripted machine",
+    "azure_ways": "azure appliance",
 }
 
 
@@ -63,10 +64,19 @@ def light_ways(emulators: RunFolder, localstack: S3Service) -> Iterator[Ways]:
 
 
 @pytest.fixture(scope="session")
-def azure_app(azurite_https: AzureService) -> Iterator[AzureApp]:
-    """The function app of the appliance in a host of our own, and an identity for all of Azure."""
-    with serve_app(azurite_https) as app:
-        yield app
+def azure_app(
+    emulators: RunFolder, azure_key: KeyReference, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AzureWays]:
+    """The packaged function app in its workers, and how it reaches blobs and keys."""
+    with azure_ways_to(emulators, tmp_path_factory.mktemp("azure"), azure_key) as ways:
+        yield ways
+
+
+@pytest.fixture(scope="module")
+def azure_ways(azure_app: AzureWays) -> Iterator[AzureWays]:
+    """The same, with this process as one that finds vault and identity too."""
+    with reached(azure_app) as ways:
+        yield ways
 
 
 @pytest.fixture(autouse=True)

@@ -3,43 +3,22 @@
 import contextlib
 import json
 import secrets
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from core.engine.history import SessionView, list_sessions
-from core.engine.jobs import load_definition
-from core.engine.plan import run_plan
-from core.engine.run import begin_session
-from core.engine.session import CopySession, claim_name, system_clock
-from core.ids import JobId
-from core.model import Parameters, RetentionType
-from core.sources.bucket import open_bucket_source
-from core.sources.repository import Repository
-from core.sources.source import Source
+from core.engine.session import CopySession, claim_name
 from core.stores.address import parse_address
-from core.stores.opening import open_bucket, open_store
 from core.stores.settings import StoreSettings
 from proxy.version import own_version
 from tests.cli.clouds import store_table
-from tests.cli.place import PASSPHRASE, Place
+from tests.emulated.copy_place import REASON, CopyPlace
 from tests.emulated.stack import NAME, AwsStack, Execution
 from tests.emulators.fault_proxy import Call, FaultProxy
 from tests.emulators.services import AmazonService
 from tests.support import appliances
-from tests.support.copies import pin_batches
-from tests.support.repositories import create_in, reopen
-from tests.support.trees import copy_tree
 
-JOB = JobId("nightly")
-REASON = "a test ordered it"
-# Small enough that little content has several packs.
-SMALL = Parameters(pack_size=64 << 10, frame_size=16 << 10, zstd_level=1)
-_PATIENCE_SECONDS = 120
 _REACHED_BY = ("AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_SECRETS_MANAGER")
 
 _CONFIG = """\
@@ -104,7 +83,7 @@ def ways_to(stack: AwsStack) -> Iterator[Ways]:
         yield Ways(stack=stack, amazon=amazon, own=own, functions=functions, services=services)
 
 
-class Site(Place):
+class Site(CopyPlace):
     """A place whose vault has an appliance that serves it."""
 
     def __init__(
@@ -118,10 +97,14 @@ class Site(Place):
         is_source_encrypted: bool = False,
     ) -> None:
         """Write a configuration: of the stack's own places, or of new ones if it has none."""
-        super().__init__(root)
-        self.ways, self.stack, self.kind = ways, ways.stack, kind
-        self.storage_class, self.is_encrypted = storage_class, is_encrypted
-        self.is_source_encrypted = is_source_encrypted
+        super().__init__(
+            root,
+            kind=kind,
+            storage_class=storage_class,
+            is_encrypted=is_encrypted,
+            is_source_encrypted=is_source_encrypted,
+        )
+        self.ways, self.stack = ways, ways.stack
         if self.stack.is_whole:
             outputs = self.stack.outputs
             self.source_url, self.target_url = outputs["SourceUrl"], outputs["TargetUrl"]
@@ -141,7 +124,7 @@ class Site(Place):
         settings = self.ways.stack.service.settings
         self.config.write_text(
             _CONFIG.format(
-                source=self._source_keys() + (encryption if self.is_source_encrypted else ""),
+                source=self.source_keys() + (encryption if self.is_source_encrypted else ""),
                 source_url=self.source_url,
                 target_url=self.target_url,
                 storage_class=self.storage_class,
@@ -152,9 +135,6 @@ class Site(Place):
                 cloud=store_table(self.own_settings),
             )
         )
-
-    def _source_keys(self) -> str:
-        return 'kind = "bucket"\n' if self.kind == "bucket" else 'retention = "1 year"\n'
 
     def serve(self, **environment: str) -> None:
         """Have the functions serve this site, by what opens its vault if that is named."""
@@ -169,14 +149,6 @@ class Site(Place):
         }
         reached = dict.fromkeys(_REACHED_BY, self.ways.services.endpoint)
         self.stack.serve(reached, **variables)
-
-    def create(self, parameters: Parameters = SMALL) -> None:
-        """Create the repositories, with small packs, and the job."""
-        if self.kind == "repository":
-            self.done("repository", "create", "primary")
-        secret = PASSPHRASE if self.is_encrypted else None
-        create_in(open_store(self.target_url, self.target_settings), secret, parameters=parameters)
-        self.done("job", "create", "nightly")
 
     def _deploy_outputs(self) -> str:
         """Deploy the outputs of a stack with these places: the functions themselves are shared."""
@@ -197,48 +169,6 @@ class Site(Place):
         """How the proxy reaches its objects."""
         return self.stack.service.behind(self.ways.own.endpoint).settings
 
-    @property
-    def target_settings(self) -> StoreSettings:
-        """The same, for the vault."""
-        return replace(self.own_settings, storage_class=self.storage_class)
-
-    def target(self) -> Repository:
-        """Open the vault."""
-        secret = PASSPHRASE if self.is_encrypted else None
-        return reopen(open_store(self.target_url, self.target_settings), secret)
-
-    def source(self) -> Source:
-        """Open the source."""
-        if self.kind == "bucket":
-            bucket = open_bucket(self.source_url, self.own_settings)
-            return open_bucket_source(bucket, RetentionType.SNAPSHOT_BASED)
-        secret = PASSPHRASE if self.is_source_encrypted else None
-        return reopen(open_store(self.source_url, self.own_settings), secret)
-
-    def back_up(self, files: Mapping[str, bytes]) -> None:
-        """Write files into the tree and make a restore point of it."""
-        for name, content in files.items():
-            path = self.tree / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        self.done("backup", str(self.tree), "--to", "primary")
-
-    def begin(self, batch_size: int = 0) -> CopySession:
-        """Claim the newest point, as the proxy does; with batches of so many bytes if said."""
-        target = self.target()
-        definition = load_definition(target, JOB)
-        begun = begin_session(target, self.source(), definition, system_clock)
-        assert begun is not None
-        if batch_size:
-            with pytest.MonkeyPatch.context() as patch:
-                pin_batches(patch, batch_size)
-                run_plan(begun.session, 0.0)
-        return begun.session
-
-    def plan(self, session: CopySession) -> None:
-        """Plan a session here, to its end."""
-        assert run_plan(session) is not None
-
     def order(self, session: CopySession, attempt: int = 1, **others: object) -> str:
         """Order the appliance to run a session; return the execution's ARN."""
         order = {
@@ -254,29 +184,6 @@ class Site(Place):
     def execute(self, session: CopySession, attempt: int = 1, **others: object) -> Execution:
         """Have a session run to an end."""
         return self.stack.wait(self.order(session, attempt, **others))
-
-    def until(self, condition: Callable[[], object]) -> None:
-        """Wait until something has come about."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, "it has not come about"
-            time.sleep(0.1)
-
-    def session_view(self) -> SessionView:
-        """Return how the newest session stands."""
-        return list_sessions(self.target(), JOB)[-1]
-
-    def copied(self, runner: str) -> Path:
-        """Have the newest point copied; return a folder that keeps how the tree looked."""
-        session = self.json("job", "run", "nightly")["session"]
-        assert (session["status"], session["runner"]) == ("Success", runner)
-        look = self.root / f"look-{session['id']}"
-        copy_tree(self.tree, look)
-        return look
-
-    def parts(self, session: CopySession) -> list[str]:
-        """Return the names of the parts that a session has."""
-        return sorted(self.keys(f"sessions/{session.id}/parts/"))
 
     # --- Behind everybody's back ---------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from core.engine.history import list_sessions
 from core.engine.session import CopySession
 from core.stores.address import parse_address
 from tests.cli.place import PASSPHRASE
+from tests.emulated.copy_place import JOB
 from tests.emulated.grants import Asked, asked, granted
-from tests.emulated.site import JOB, Site, Ways
+from tests.emulated.site import Site, Ways
 from tests.emulated.stack import ROLES, Execution
 from tests.emulators.faults import Rule, refusal
 from tests.support.invariants import check_copies

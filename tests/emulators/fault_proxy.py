@@ -24,9 +24,10 @@ from tests.emulators.wire import (
     BrokenError,
     Request,
     Response,
+    Tls,
     Wire,
     parse_request,
-    parse_response,
+    read_response,
     without_header,
 )
 
@@ -41,7 +42,10 @@ _JOIN_SECONDS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request that was made, and what came of it. Header names are in lower case."""
+    """A request that was made, and what came of it. Header names are in lower case.
+
+    ``credentials`` is of which kind they were, as HTTP calls it.
+    """
 
     operation: str
     method: str
@@ -50,6 +54,7 @@ class Call:
     headers: Mapping[str, str]
     outcome: str
     status: int
+    credentials: str = ""
 
 
 class FaultProxy:
@@ -68,11 +73,11 @@ class FaultProxy:
         *,
         seed: int = 0,
         restores: Restores | None = None,
+        tls: Tls | None = None,
     ) -> None:
         address = urlsplit(upstream)
-        assert address.hostname is not None
-        assert address.port is not None
-        self._upstream = (address.hostname, address.port)
+        self._upstream = (address.hostname or "", address.port or 0)
+        self._tls = tls
         self.kind: Kind = kind
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
@@ -80,7 +85,8 @@ class FaultProxy:
         self.restores = restores
         self._listings: dict[tuple[str, ...], bytes] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self._endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "https" if tls else "http"
+        self._endpoint = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._threads: list[threading.Thread] = []
         self._open: set[Wire] = set()
         self.calls: list[Call] = []
@@ -177,6 +183,7 @@ class FaultProxy:
         headers = {
             name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
         }
+        credentials, has_more, _ = request.headers.get("authorization", "").partition(" ")
         call = Call(
             operation=operation,
             method=request.method,
@@ -185,6 +192,7 @@ class FaultProxy:
             headers=headers,
             outcome=outcome,
             status=status,
+            credentials=credentials if has_more else "",
         )
         with self._lock:
             self.calls.append(call)
@@ -207,7 +215,10 @@ class FaultProxy:
 
     def connect(self) -> Wire:
         """Return a new connection to the emulator."""
-        return self.opened(Wire(socket.create_connection(self._upstream)))
+        made = socket.create_connection(self._upstream)
+        return self.opened(
+            Wire(self._tls.connected(made, self._upstream[0]) if self._tls else made)
+        )
 
     def opened(self, wire: Wire) -> Wire:
         """Have a connection ended with the proxy."""
@@ -233,7 +244,8 @@ class FaultProxy:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self._start(_Connection(self, self.opened(Wire(connection))).serve)
+            client = Wire(self._tls.accepted(connection) if self._tls else connection)
+            self._start(_Connection(self, self.opened(client)).serve)
 
 
 class _Connection:
@@ -294,7 +306,7 @@ class _Connection:
 
     def _refuse(self, request: Request, answer: bytes) -> bool:
         """Answer without the emulator; a body that waits to be asked for is not asked for."""
-        is_waiting = _expects(request)
+        is_waiting = request.is_expecting
         if not is_waiting:
             for _ in self._client.read_body(request.body_size):
                 pass
@@ -364,7 +376,7 @@ class _Connection:
         return read_response(self._upstream, request.method)
 
     def _request_body(self, request: Request) -> Iterator[bytes]:
-        if _expects(request):
+        if request.is_expecting:
             self._client.send(_CONTINUE)
         return self._client.read_body(request.body_size)
 
@@ -372,19 +384,6 @@ class _Connection:
         if self._upstream is not None:
             self._proxy.closed(self._upstream)
             self._upstream = None
-
-
-def read_response(wire: Wire, method: str) -> Response:
-    """Read the head of the final answer to a request of this method."""
-    while (raw := wire.read_head()) is not None:
-        response = parse_response(raw, method)
-        if response.status >= 200:
-            return response
-    raise BrokenError("no answer came")
-
-
-def _expects(request: Request) -> bool:
-    return request.headers.get("expect", "").lower() == "100-continue"
 
 
 def _send(wire: Wire, head: bytes, body: Iterator[bytes]) -> None:

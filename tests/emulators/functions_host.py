@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -100,6 +100,19 @@ class FunctionsHost:
         with self._starting:
             self._close_workers()
             self._start_workers()
+
+    def kill(self) -> None:
+        """Kill all workers in the middle of what they do, as if they had died of it."""
+        for worker in self._workers:
+            worker.kill()
+
+    @contextlib.contextmanager
+    def limited(self, seconds: int) -> Iterator[None]:
+        """Give functions no more time than this."""
+        kept = self._host["functionTimeout"]
+        self._host["functionTimeout"] = f"00:00:{seconds:02}"
+        yield
+        self._host["functionTimeout"] = kept
 
     def configure(self, **settings: str) -> None:
         """Change settings of the app, which restarts it, as in Azure; an empty one is removed."""

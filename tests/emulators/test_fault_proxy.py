@@ -402,6 +402,12 @@ def test_calls_say_what_was_asked_and_keep_no_credentials(proxy: FaultProxy) -> 
     assert call.headers["if-none-match"] == "*"
     assert "secret" not in repr(call)
     assert proxy.operations == {"UploadPart": 1}
+    connection = connect(proxy)
+    connection.request("GET", "/b/p", headers={"Authorization": "Bearer secret"})
+    connection.getresponse().read()
+    connection.close()
+    assert proxy.calls[1].credentials == "Bearer"
+    assert "secret" not in repr(proxy.calls[1])
 
 
 def test_it_ends_while_clients_are_still_connected(origin: Origin) -> None:

@@ -2,9 +2,11 @@
 
 import select
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.emulators.operations import parse_query
 
@@ -18,6 +20,25 @@ UNTIL_CLOSED = -2
 
 class BrokenError(Exception):
     """A connection ended in the middle of a message."""
+
+
+class Tls:
+    """TLS on both sides of a proxy: a certificate for clients, and one to know the server by."""
+
+    def __init__(self, certificate: Path, key: Path, trusted: str) -> None:
+        self._own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._own.load_cert_chain(certificate, key)
+        self._other = ssl.create_default_context(cafile=trusted)
+        # In later versions an idle connection is readable: tickets come after the handshake.
+        self._other.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def accepted(self, connection: socket.socket) -> socket.socket:
+        """Return a client's connection; the handshake comes with the first byte that is read."""
+        return self._own.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+
+    def connected(self, connection: socket.socket, host: str) -> socket.socket:
+        """Return a connection to the server."""
+        return self._other.wrap_socket(connection, server_hostname=host)
 
 
 class Wire:
@@ -122,6 +143,11 @@ class Request:
         """The size of what follows."""
         return _stated_size(self.headers) or 0
 
+    @property
+    def is_expecting(self) -> bool:
+        """Whether its body waits to be asked for."""
+        return self.headers.get("expect", "").lower() == "100-continue"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
@@ -159,6 +185,15 @@ def parse_response(raw: bytes, method: str) -> Response:
     """Read the head of the response to a request of this method."""
     first, headers = _split(raw)
     return Response(status=int(first.split(" ", 2)[1]), method=method, headers=headers, raw=raw)
+
+
+def read_response(wire: Wire, method: str) -> Response:
+    """Read the head of the final answer to a request of this method."""
+    while (raw := wire.read_head()) is not None:
+        response = parse_response(raw, method)
+        if response.status >= 200:
+            return response
+    raise BrokenError("no answer came")
 
 
 def without_header(raw: bytes, name: str) -> bytes:
