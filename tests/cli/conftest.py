@@ -15,6 +15,13 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+@pytest.fixture
+def vault(place: Place) -> Place:
+    """A place with the encrypted repository created."""
+    place.done("repository", "create", "vault")
+    return place
+
+
 @pytest.fixture(scope="module", params=["aws", "azure"])
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """Where appliances of a kind are deployed: a test that asks for it runs for both."""

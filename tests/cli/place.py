@@ -77,6 +77,11 @@ class Place:
         """Declare the vault unencrypted: deriving keys takes most of a small command's time."""
         self.edit(f'encryption.passphrase = "file:{self.passphrase}"\n', "")
 
+    def open_by(self, setting: str) -> None:
+        """Have this setting open the vault from now on, in place of the passphrase."""
+        self.edit(f'encryption.passphrase = "file:{self.passphrase}"', setting)
+        self.passphrase.unlink()
+
     def edit(self, old: str, new: str) -> None:
         """Change the configuration."""
         text = self.config.read_text()

@@ -10,17 +10,6 @@ from tests.support.repositories import names_in, new_store
 STRANGER = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
 
 
-def passphrase_of(place: Place) -> str:
-    return f'encryption.passphrase = "file:{place.passphrase}"'
-
-
-@pytest.fixture
-def vault(place: Place) -> Place:
-    """A place with the encrypted repository created."""
-    place.done("repository", "create", "vault")
-    return place
-
-
 def add_key(place: Place, amazon: AmazonService) -> str:
     arn = amazon.new_key()
     place.done("key", "add", "vault", "--kms", arn)
@@ -29,8 +18,7 @@ def add_key(place: Place, amazon: AmazonService) -> str:
 
 def open_by(place: Place, arn: str) -> None:
     """Let the configuration refer to a KMS key from now on."""
-    place.edit(passphrase_of(place), f'encryption.kms = "{arn}"')
-    place.passphrase.unlink()
+    place.open_by(f'encryption.kms = "{arn}"')
 
 
 def test_a_key_in_kms_does_all_that_a_passphrase_does(vault: Place, amazon: AmazonService) -> None:
@@ -143,8 +131,7 @@ def test_a_passphrase_in_secrets_manager_opens_what_it_says(
     vault: Place, amazon: AmazonService
 ) -> None:
     arn = amazon.new_secret(SecretString=PASSPHRASE)
-    vault.edit(passphrase_of(vault), f'encryption.passphrase = "secretsmanager:{arn}"')
-    vault.passphrase.unlink()
+    vault.open_by(f'encryption.passphrase = "secretsmanager:{arn}"')
     assert vault.json("key", "rotate", "vault")["epoch_count"] == 2
     other = amazon.new_secret(SecretString="tr0ub4dor and 3")
     vault.done("key", "add", "vault", "--name", "2", "--passphrase", f"secretsmanager:{other}")
@@ -155,7 +142,7 @@ def test_a_refused_secret_is_a_finding_among_others(
     vault: Place, amazon: AmazonService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arn = amazon.new_secret(SecretString=PASSPHRASE)
-    vault.edit(passphrase_of(vault), f'encryption.passphrase = "secretsmanager:{arn}"')
+    vault.open_by(f'encryption.passphrase = "secretsmanager:{arn}"')
     with amazon.fault_proxy(Rule(fault=refusal("aws", "AccessDeniedException"))) as proxy:
         amazon.reach_by(proxy.endpoint, monkeypatch)
         findings = vault.json("repository", "check", "vault", code=6)["findings"]

@@ -10,17 +10,6 @@ from tests.support.repositories import names_in, new_store
 STRANGER = "https://coldhaul-nobody.vault.azure.net/keys/copies"
 
 
-def passphrase_of(place: Place) -> str:
-    return f'encryption.passphrase = "file:{place.passphrase}"'
-
-
-@pytest.fixture
-def vault(place: Place) -> Place:
-    """A place with the encrypted repository created."""
-    place.done("repository", "create", "vault")
-    return place
-
-
 def add_key(place: Place, key_vault: KeyVault) -> str:
     url = key_vault.new_key()
     place.done("key", "add", "vault", "--key-vault", url)
@@ -29,8 +18,7 @@ def add_key(place: Place, key_vault: KeyVault) -> str:
 
 def open_by(place: Place, url: str) -> None:
     """Let the configuration refer to a key in the vault from now on."""
-    place.edit(passphrase_of(place), f'encryption.key_vault = "{url}"')
-    place.passphrase.unlink()
+    place.open_by(f'encryption.key_vault = "{url}"')
 
 
 def test_a_key_in_a_vault_does_all_that_a_passphrase_does(
@@ -150,8 +138,7 @@ def test_create_refuses_a_key_in_a_vault_alone_unless_told(
 
 def test_a_passphrase_in_a_vault_opens_what_it_says(vault: Place, key_vault: KeyVault) -> None:
     url = key_vault.new_secret(PASSPHRASE)
-    vault.edit(passphrase_of(vault), f'encryption.passphrase = "keyvault:{url}"')
-    vault.passphrase.unlink()
+    vault.open_by(f'encryption.passphrase = "keyvault:{url}"')
     assert vault.json("key", "rotate", "vault")["epoch_count"] == 2
     other = key_vault.new_secret("tr0ub4dor and 3")
     vault.done("key", "add", "vault", "--name", "2", "--passphrase", f"keyvault:{other}")
@@ -160,7 +147,7 @@ def test_a_passphrase_in_a_vault_opens_what_it_says(vault: Place, key_vault: Key
 
 def test_a_refused_secret_is_a_finding_among_others(vault: Place, key_vault: KeyVault) -> None:
     url = key_vault.new_secret(PASSPHRASE)
-    vault.edit(passphrase_of(vault), f'encryption.passphrase = "keyvault:{url}"')
+    vault.open_by(f'encryption.passphrase = "keyvault:{url}"')
     key_vault.denied = {"secrets/get"}
     findings = vault.json("repository", "check", "vault", code=6)["findings"]
     found = {each["what"]: each for each in findings}

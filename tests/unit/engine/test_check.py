@@ -1,6 +1,5 @@
 """A check tells everything that is wrong in one run, each with what to do about it."""
 
-import shutil
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -25,17 +24,9 @@ from tests.support.stores import (
 )
 
 
-@pytest.fixture(scope="module")
-def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("created")
-    create_in(new_store(folder), SECRET)
-    return folder
-
-
 @pytest.fixture
-def store(created: Path, tmp_path: Path) -> Store:
-    shutil.copytree(created, tmp_path / "vault")
-    return new_store(tmp_path / "vault")
+def store(encrypted: Store) -> Store:
+    return encrypted
 
 
 def check(store: Store, secret: str | None = SECRET) -> Mapping[str, Finding]:

@@ -1,6 +1,5 @@
 """Slots come and go, epochs grow, and nothing that was written is ever locked away."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -25,23 +24,14 @@ from tests.support.repositories import SECRET, create_in, new_store, reopen
 SECOND = "a second passphrase"
 
 
-@pytest.fixture(scope="module")
-def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a repository once: deriving keys from passphrases is slow on purpose."""
-    folder = tmp_path_factory.mktemp("created")
-    create_in(new_store(folder), SECRET)
-    return folder
+@pytest.fixture
+def repository(encrypted: Store) -> Repository:
+    return reopen(encrypted, SECRET)
 
 
 @pytest.fixture
-def repository(created: Path, tmp_path: Path) -> Repository:
-    shutil.copytree(created, tmp_path / "vault")
-    return reopen(new_store(tmp_path / "vault"), SECRET)
-
-
-@pytest.fixture
-def store(repository: Repository) -> Store:
-    return repository.store
+def store(encrypted: Store) -> Store:
+    return encrypted
 
 
 def test_the_first_slot_is_listed_without_a_secret(store: Store) -> None:

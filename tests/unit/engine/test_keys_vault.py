@@ -1,8 +1,5 @@
 """A key in Azure Key Vault beside a passphrase and a key in KMS: each opens, whoever rotates."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 from core.engine.keys import add_cloud_key, list_keys, remove_slot, rotate_keys
@@ -15,22 +12,14 @@ from core.stores.store import Store
 from tests.emulators.services import AmazonService
 from tests.emulators.vault import KeyVault
 from tests.support.keysets import keys_with
-from tests.support.repositories import SECRET, create_in, new_store, reopen
+from tests.support.repositories import SECRET, reopen
 
 CLOUD = "cloud"
 
 
-@pytest.fixture(scope="module")
-def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("created")
-    create_in(new_store(folder), SECRET)
-    return folder
-
-
 @pytest.fixture
-def store(created: Path, tmp_path: Path) -> Store:
-    shutil.copytree(created, tmp_path / "repository")
-    return new_store(tmp_path / "repository")
+def store(encrypted: Store) -> Store:
+    return encrypted
 
 
 @pytest.fixture

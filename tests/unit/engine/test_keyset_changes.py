@@ -1,6 +1,5 @@
 """Changes of keysets that were stopped halfway, met others, or lost their answers."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from core.engine.keys import (
 )
 from core.errors import InputError
 from core.format import keyset, names
-from core.sources.repository import Repository
 from core.stores.store import Store
 from tests.support.keysets import assert_copies_agree, keys_with, keysets_in, opens
 from tests.support.repositories import SECRET, create_in, names_in, new_store, reopen
@@ -24,23 +22,9 @@ from tests.support.stores import Hooked, Kind, LostAnswer
 SECOND = "a second passphrase"
 
 
-@pytest.fixture(scope="module")
-def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a repository once: deriving keys from passphrases is slow on purpose."""
-    folder = tmp_path_factory.mktemp("created")
-    create_in(new_store(folder), SECRET)
-    return folder
-
-
 @pytest.fixture
-def repository(created: Path, tmp_path: Path) -> Repository:
-    shutil.copytree(created, tmp_path / "vault")
-    return reopen(new_store(tmp_path / "vault"), SECRET)
-
-
-@pytest.fixture
-def store(repository: Repository) -> Store:
-    return repository.store
+def store(encrypted: Store) -> Store:
+    return encrypted
 
 
 def test_a_missing_copy_beside_the_packs_is_written_again(store: Store) -> None:
