@@ -32,6 +32,11 @@ DESCRIBED = "described"
 # the others stream past, whereas grouping blobs into lists needs memory for all of them.
 _LINE_BLOBS_MAX = 1_000
 
+# How tables are written that are kept, and those that only a session works with: few ever read the
+# latter, so what costs least. Of ids and references a higher level saves nothing.
+KEPT_PARQUET = "format parquet, compression zstd"
+WORKING_PARQUET = f"{KEPT_PARQUET}, compression_level 1, parquet_version v2"
+
 CSV_FORMAT = "header=false, delim=',', quote='', escape='', auto_detect=false, parallel=false"
 
 
@@ -125,7 +130,7 @@ def write_part(
             'ordinal': 'BIGINT', 'fault': 'VARCHAR', 'id': 'VARCHAR', 'digest': 'VARCHAR',
             'frame_offset': 'BIGINT', 'frame_length': 'BIGINT', 'blob_offset': 'BIGINT',
             'length': 'BIGINT', 'properties': 'VARCHAR'}}) order by ordinal)
-        to {quote(path)} (format parquet, compression zstd)"""
+        to {quote(path)} ({WORKING_PARQUET})"""
     )
     csv_path.unlink()
     return count

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from core.catalog.tables import WORKING_PARQUET
 from core.catalog.workspace import quote
 from core.engine import state
 from core.engine.state import Plan, PlannedBatch, Round
@@ -93,8 +94,7 @@ def store_batches(
     for number, batch in enumerate(cut_batches(groups, bounds), first):
         path = tables.workspace.new_path("batch")
         tables.workspace.run(
-            f"copy ({rows(start, start + batch.count)}) to {quote(path)} "
-            "(format parquet, compression zstd)"
+            f"copy ({rows(start, start + batch.count)}) to {quote(path)} ({WORKING_PARQUET})"
         )
         table = tables.store_file(path, name_of(number))
         batches.append(PlannedBatch(table=table, blob_count=batch.count, content_size=batch.size))

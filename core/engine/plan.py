@@ -11,7 +11,7 @@ from typing import TypeVar
 from core import limits
 from core.catalog import index as index_tables
 from core.catalog import layers as layer_tables
-from core.catalog.tables import INDEX_COLUMNS
+from core.catalog.tables import INDEX_COLUMNS, WORKING_PARQUET
 from core.catalog.workspace import Workspace, quote, quote_all
 from core.engine import base as bases
 from core.engine import state
@@ -221,7 +221,7 @@ class _Planner:
             f"""copy (select n.id, coalesce(m.origin, '') as origin, n.source_id, n.length,
                 n.position, {columns}
                 from asked n left join matched m using (id))
-            to {quote(path)} (format parquet, compression zstd)"""
+            to {quote(path)} ({WORKING_PARQUET})"""
         )
         return self._tables.store_file(path, name)
 

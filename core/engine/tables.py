@@ -13,10 +13,16 @@ import duckdb
 
 from core.catalog import layers as layer_tables
 from core.catalog.objects import OBJECT_COLUMNS
-from core.catalog.tables import INDEX_COLUMNS, ITEM_COLUMNS, PART_COLUMNS
+from core.catalog.tables import (
+    INDEX_COLUMNS,
+    ITEM_COLUMNS,
+    KEPT_PARQUET,
+    PART_COLUMNS,
+    WORKING_PARQUET,
+)
 from core.catalog.workspace import Workspace, quote
 from core.errors import ConflictError, IntegrityError, NotFoundError
-from core.format.names import INDEX, LAYERS
+from core.format.names import INDEX, LAYERS, SESSIONS
 from core.limits import TABLE_OBJECT_SIZE_MAX
 from core.model import Layer, Record, TableObject
 from core.plan.copy import BatchLimits, Group, cut_batches
@@ -166,7 +172,8 @@ class Tables:
 
     def _store_one(self, query: str, name: str) -> TableObject:
         path = self.workspace.new_path("stored")
-        self.workspace.run(f"copy ({query}) to {quote(path)} (format parquet, compression zstd)")
+        form = WORKING_PARQUET if name.startswith(SESSIONS) else KEPT_PARQUET
+        self.workspace.run(f"copy ({query}) to {quote(path)} ({form})")
         return self.store_file(path, name)
 
     def store_file(self, path: Path, name: str) -> TableObject:
