@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from core.format import names
 
+# No id of a session has it.
+_MARK = ":"
+
 
 def ranges_of(numbers: Sequence[str]) -> str:
     """Write numbers, in ascending order and as batches' names have them, as ranges."""
@@ -39,6 +42,16 @@ def groups_of(text: str, size: int) -> list[str]:
             groups[-1].append(piece)
             room -= len(piece)
     return [" ".join(map(_text_of, group)) for group in groups]
+
+
+def group_instance(session: str, *counts: int) -> str:
+    """Return what a group's instance is called, after its session's and by numbers of its own."""
+    return _MARK.join([session, *map(str, counts)])
+
+
+def session_instance(instance: str) -> str:
+    """Return the session's instance that began a group's; any other is its own."""
+    return instance.partition(_MARK)[0]
 
 
 def _ranges_in(text: str) -> Iterator[range]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from azure.durable_functions import DurableOrchestrationClient, OrchestrationRuntimeStatus
 
 from appliance_azure.failures import read_failure
+from appliance_azure.groups import session_instance
 from core.errors import ConflictError, StoreError
 
 SESSION = "session"
@@ -64,13 +65,17 @@ class Instances:
         return read_status(await _ask("look at the instance", instance, asked))
 
     async def is_over(self, instance: str) -> bool:
-        """Say whether the newest instance of an id has ended.
+        """Say whether an instance has ended, or the attempt that began it.
 
         One that nothing is known of has not: the hub sends out an instance's first calls before it
-        writes the first status of the instance.
+        writes the first status of the instance. An attempt may begin instances after it was ordered
+        to end, and those end by this alone.
         """
-        found = await self.find(instance)
-        return found is not None and not found.is_running
+        for each in {session_instance(instance), instance}:
+            found = await self.find(each)
+            if found is not None and not found.is_running:
+                return True
+        return False
 
     async def running(self) -> list[Instance]:
         """Return all attempts at sessions that run."""

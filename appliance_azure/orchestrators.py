@@ -25,7 +25,7 @@ from appliance_azure.failures import (
     session_failed,
     shortened,
 )
-from appliance_azure.groups import groups_of, numbers_in
+from appliance_azure.groups import group_instance, groups_of, numbers_in
 from core import limits
 from core.engine.step_documents import End, PlanState, RepackState
 from core.format import names
@@ -237,10 +237,13 @@ class _Session:
         instance that is called as another was would at first have the status of that one.
         """
         shared = {name: self._plan[name] for name in ("session", "claim", "batches")}
-        own = f"{self._context.instance_id}:{self._plan['attempt']}:{self._round_count}"
+        own = (self._context.instance_id, self._plan["attempt"], self._round_count)
         tasks = [
             self._context.call_sub_orchestrator(
-                BATCHES, {**shared, "numbers": group}, f"{own}:{number}", expected_type=dict
+                BATCHES,
+                {**shared, "numbers": group},
+                group_instance(*own, number),
+                expected_type=dict,
             )
             for number, group in enumerate(groups, start=first)
         ]

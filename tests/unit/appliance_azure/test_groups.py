@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance_azure.groups import groups_of, numbers_in
+from appliance_azure.groups import group_instance, groups_of, numbers_in, session_instance
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ def test_numbers_are_those_of_the_ranges(text: str, numbers: list[int]) -> None:
 )
 def test_ranges_are_cut_into_groups(text: str, size: int, groups: list[str]) -> None:
     assert groups_of(text, size) == groups
+
+
+def test_the_instance_of_a_group_tells_which_session_began_it() -> None:
+    group = group_instance("ab" * 16, 2, 1, 0)
+    assert group == f"{'ab' * 16}:2:1:0"
+    assert session_instance(group) == session_instance("ab" * 16) == "ab" * 16
 
 
 def test_no_number_is_lost_or_doubled_and_no_group_is_too_large() -> None:

@@ -137,6 +137,17 @@ def test_to_end_an_instance_ends_what_it_began(api: DurableApi) -> None:
     assert api.hub.instances[ID].output == "the window is over"
 
 
+def test_what_an_ended_instance_begins_yet_is_over_from_the_start(api: DurableApi) -> None:
+    """It may begin groups until the hub comes to end it: none of them is listed by then."""
+    group = f"{ID}:3:2:0"
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.start("batches", group, json.dumps("{}"), (ID, 0))
+    assert ask(api, "is_over", instance=group) == [False]
+    api.hub.terminate(ID, "the window is over")
+    assert api.hub.instances[group].status != "Terminated"
+    assert ask(api, "is_over", instance=group) == [True]
+
+
 def test_an_instance_that_ended_says_how(api: DurableApi, scripted: Scripted) -> None:
     counts = {"attempt": 3, "round": 1, "batches": 2, "done": 2}
     answer = {"isDone": True, "output": {"status": "Success"}, "customStatus": counts}
