@@ -38,8 +38,8 @@ class FindingAnswer(_Answer):
 
     level: Level
     what: _Text
-    detail: _Text
-    hint: _Text = ""
+    detail: str
+    hint: str = ""
 
 
 class CheckAnswer(_Answer):
@@ -49,14 +49,17 @@ class CheckAnswer(_Answer):
 
 
 class SessionAnswer(_Answer):
-    """The newest attempt at a session."""
+    """The newest attempt at a session.
+
+    ``cause`` may have all reasons of a session that failed: no longer than an answer may be.
+    """
 
     attempt: Annotated[int, Field(ge=1, le=limits.STEP_COUNT_MAX)]
     standing: Standing
     started: AwareDatetime
     ended: AwareDatetime | None = None
     error: _Text | None = None
-    cause: _Text | None = None
+    cause: str | None = None
 
 
 class RunningAnswer(_Answer):

@@ -56,6 +56,11 @@ def _foreign(end: End) -> Iterator[str]:
         parse_endpoint(end.table.url, end.settings.endpoint)
     except InputError as error:
         yield f"{where}: {error.message}"
+    if "'" in parse_address(end.table.url).prefix:
+        yield (
+            f"{where}.url: its prefix has a quote, which the conditions of roles cannot have; "
+            "another one has to be chosen"
+        )
 
 
 def _place(which: str, end: End) -> dict[str, str]:

@@ -108,6 +108,8 @@ def test_the_host_gives_a_call_the_time_that_deadlines_count_on() -> None:
     assert durable["maxConcurrentActivityFunctions"] == 1
     assert durable["overridableExistingInstanceStates"] == "NonRunningStates"
     assert durable["extendedSessionsEnabled"] is False
+    # A queue that was empty for a while is looked at every 30 seconds otherwise, on each step.
+    assert durable["storageProvider"]["maxQueuePollingInterval"] == "00:00:10"
     assert durable["tracing"]["traceInputsAndOutputs"] is False
     sampling = settings["logging"]["applicationInsights"]["samplingSettings"]
     assert "Trace" in sampling["excludedTypes"].split(";")

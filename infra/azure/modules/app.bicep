@@ -104,9 +104,11 @@ resource authentication 'Microsoft.Web/sites/config@2024-04-01' = {
     globalValidation: {
       requireAuthentication: true
       unauthenticatedClientAction: 'Return401'
-      // Event Grid brings no token of this audience; there the host asks for a key of its own.
+      // Event Grid brings no token of this audience; there the host asks for a key of its own. Both
+      // spellings are in use, and the host takes either.
       excludedPaths: receivesEvents ? [
         '/runtime/webhooks/eventgrid'
+        '/runtime/webhooks/EventGrid'
       ] : []
     }
     httpSettings: {

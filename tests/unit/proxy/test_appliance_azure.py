@@ -166,7 +166,7 @@ GOOD = {"attempt": 1, "standing": "running", "started": "2026-03-01T00:00:00Z"}
         ({**GOOD, "attempt": 1e300}, "attempt"),
         ({**GOOD, "started": "yesterday"}, "started"),
         ({**GOOD, "started": "2026-03-01T00:00:00"}, "started"),
-        ({**GOOD, "cause": "x" * 5000}, "cause"),
+        ({**GOOD, "cause": 5}, "cause"),
         ({"standing": "running"}, "attempt, started"),
         ([], "JSON"),
         ("running", "JSON"),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from appliance_azure.failures import read_failure, session_failed
 from core import limits
 from core.engine.check import Level
 from proxy.appliance import Standing
@@ -34,6 +35,17 @@ def test_a_finding_needs_no_hint() -> None:
     found = {"level": "warning", "what": "role", "detail": "it is new"}
     (finding,) = CheckAnswer.model_validate({"findings": [found]}).findings
     assert (finding.level, finding.hint) == (Level.WARNING, "")
+
+
+def test_an_answer_has_room_for_all_that_a_failed_session_is_told_with() -> None:
+    published = {"state": "done", "status": "Failed", "reasons": ['"' * 999] * 20}
+    error, cause = read_failure(str(session_failed(published)))
+    assert len(cause) > 5000
+    answer = SessionAnswer.model_validate({**SESSION, "error": error, "cause": cause})
+    assert (answer.error, answer.cause) == (error, cause)
+    long = {"level": "error", "what": "target", "detail": "x" * 5000, "hint": "y" * 5000}
+    (finding,) = CheckAnswer.model_validate({"findings": [long]}).findings
+    assert (finding.detail, finding.hint) == (long["detail"], long["hint"])
 
 
 @pytest.mark.parametrize(

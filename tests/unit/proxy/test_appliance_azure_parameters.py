@@ -130,6 +130,15 @@ def test_other_vendors_are_out_of_the_functions_reach(tmp_path: Path) -> None:
     )
 
 
+def test_a_prefix_that_would_end_a_condition_is_refused(tmp_path: Path) -> None:
+    """It stands between quotes in the conditions of roles: what follows a quote would be read."""
+    source = "az://backups/it's"
+    found = planned(tmp_path, IN_AZURE + REPOSITORY, "", source=source)
+    assert found.values == {}
+    (problem,) = found.problems
+    assert problem.startswith("repositories.primary.url: its prefix has a quote")
+
+
 @pytest.mark.parametrize(
     ("url", "name"),
     [
