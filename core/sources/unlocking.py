@@ -7,7 +7,7 @@ key-encryption key for whoever it allows to ask: there the permission is the sec
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.errors import ColdhaulError, InputError, IntegrityError, NotFoundError
+from core.errors import ColdhaulError, InputError, IntegrityError, NotFoundError, StoreError
 from core.format import keyset, names, slots, wrapping
 from core.format.keyset import Keyset
 from core.format.slots import CloudSlot, Slot
@@ -69,11 +69,12 @@ def find_kek(locked: Keyset | Slot, secret: Secret, repository_id: RepositoryId)
     """Return the KEK if the secret opens this slot, or any slot of this keyset; None otherwise.
 
     One slot of the cloud key's own that opens is enough: of two versions of a key, one may be
-    disabled. If none does, the failure of the first is raised, an ``IntegrityError`` for damage.
+    disabled. If none does, a failure that may pass is raised, or else that of the first slot, an
+    ``IntegrityError`` for damage.
     """
     if isinstance(secret, str):
         return wrapping.unwrap(locked, secret)
-    failure: ColdhaulError | None = None
+    failures: list[ColdhaulError] = []
     for slot in locked.slots if isinstance(locked, Keyset) else (locked,):
         if not isinstance(slot, CloudSlot) or slot.kind != secret.kind:
             continue
@@ -82,10 +83,10 @@ def find_kek(locked: Keyset | Slot, secret: Secret, repository_id: RepositoryId)
         try:
             return _unwrap_cloud(slot, secret, repository_id)
         except ColdhaulError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-    return None
+            failures.append(error)
+    if not failures:
+        return None
+    raise next((each for each in failures if isinstance(each, StoreError)), failures[0])
 
 
 def wrap_cloud(kek: bytes, key: CloudKey, name: str, repository_id: RepositoryId) -> CloudSlot:

@@ -102,6 +102,23 @@ def test_of_two_versions_of_a_key_one_may_be_disabled(key_vault: KeyVault) -> No
         find_kek(keyset_of(old), key, REPOSITORY)
 
 
+def test_what_may_pass_is_told_before_what_will_not(key_vault: KeyVault) -> None:
+    """Whoever tries again by its class opens with the second slot then."""
+    key = VaultKey(key_vault.new_key(), StoreSettings())
+    slot = wrap_cloud(KEK, key, "cloud", REPOSITORY)
+    lost = replace(slot, name="lost", key=f"{key.key}/{'0' * 32}")
+    broken = replace(slot, name="broken", wrapped=slot.wrapped[:-1] + b"\0\0")
+    key_vault.disable_version(slot.key)
+    for other in (lost, broken):
+        with pytest.raises(StoreError, match="the key is disabled"):
+            find_kek(keyset_of(other, slot), key, REPOSITORY)
+    key_vault.enable(slot.key, is_enabled=True)
+    with pytest.raises(InputError, match="there is no such key"):
+        find_kek(keyset_of(lost, broken), key, REPOSITORY)
+    with pytest.raises(IntegrityError, match="key slot 'broken' is damaged"):
+        find_kek(keyset_of(broken, lost), key, REPOSITORY)
+
+
 def test_a_key_in_a_vault_is_bound_to_the_repository(key_vault: KeyVault) -> None:
     key = VaultKey(key_vault.new_key(), StoreSettings())
     slot = wrap_cloud(KEK, key, "cloud", REPOSITORY)
