@@ -10,6 +10,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from azure.durable_functions import DurableOrchestrationClient, OrchestrationRuntimeStatus
+from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
+from azure.durable_functions.models.RpcManagementOptions import RpcManagementOptions
+from azure.durable_functions.models.utils import http_utils
 
 from appliance_azure.failures import read_failure
 from appliance_azure.groups import session_instance
@@ -20,6 +23,7 @@ Result = TypeVar("Result")
 
 _RUNNING = frozenset({"Running", "Pending", "ContinuedAsNew", "Suspended"})
 _STOPPED = frozenset({"Terminated", "Canceled"})
+_CONTINUATION = "x-ms-continuation-token"
 _LISTED = [OrchestrationRuntimeStatus.Running, OrchestrationRuntimeStatus.Pending]
 
 
@@ -79,8 +83,7 @@ class Instances:
 
     async def running(self) -> list[Instance]:
         """Return all attempts at sessions that run."""
-        asked = self._client.get_status_by(runtime_status=_LISTED)
-        statuses = await _ask("list the instances", "that run", asked)
+        statuses = await self._list(None)
         found = [read_status(status) for status in statuses]
         ids = [each.id for each in found if each is not None and each.name == SESSION]
         # A list may come without what each was started with.
@@ -109,12 +112,33 @@ class Instances:
         """End an attempt, and all that it started of its own; one that is over stays as it is."""
         await _ask("end the instance", instance, self._client.terminate(instance, why))
         # What an instance waits for does not end with it.
-        asked = self._client.get_status_by(runtime_status=_LISTED, instance_id_prefix=instance)
-        statuses = await _ask("list the instances", "that run", asked)
-        for status in statuses:
+        for status in await self._list(instance):
             if status.instance_id != instance:
                 ended = self._client.terminate(status.instance_id, why)
                 await _ask("end the instance", status.instance_id, ended)
+
+    async def _list(self, prefix: str | None) -> list[DurableOrchestrationStatus]:
+        """Return the statuses of all that run, by their ids' prefix."""
+        options = RpcManagementOptions(runtime_status=_LISTED, instance_id_prefix=prefix)
+        url = options.to_url(self._client._orchestration_bindings.rpc_base_url)
+        return await _ask("list the instances", "that run", _read_pages(url))
+
+
+async def _read_pages(url: str) -> list[DurableOrchestrationStatus]:
+    """Read a list to its end, of which the client of the SDK reads the first page alone.
+
+    A page is what one search of the hub's table has come to: it may be empty, and others follow.
+    """
+    found: list[DurableOrchestrationStatus] = []
+    headers: dict[str, str] = {}
+    session = await http_utils._get_session()
+    while True:
+        async with session.get(url, headers=headers, raise_for_status=True) as answer:
+            found += map(DurableOrchestrationStatus.from_json, await answer.json())
+            token = answer.headers.get(_CONTINUATION)
+        if not token:
+            return found
+        headers = {_CONTINUATION: token}
 
 
 async def _ask(doing: str, what: str, asked: Awaitable[Result]) -> Result:

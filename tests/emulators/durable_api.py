@@ -6,6 +6,7 @@ purge instances: all that a client of the SDK can ask of it here.
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.emulators.task_hub import RUNNING, Instance, TaskHub
 
 _PATH = "/durabletask/"
+_CONTINUATION = "x-ms-continuation-token"
 
 
 class LocalServer(ThreadingHTTPServer):
@@ -37,6 +39,9 @@ class DurableApi(LocalServer):
         super().__init__(_Handler)
         self.hub = hub
         self.orchestrators = orchestrators
+        # As the extension lists, whose pages are of what a table was searched for: they may be
+        # empty, and others follow.
+        self.page_size = 100
 
     @property
     def binding(self) -> str:
@@ -84,15 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server.hub
         match self._parts():
             case ["instances"] | ["instances", ""]:
-                wanted = self._query()
-                statuses = wanted.get("runtimeStatus", "").split(",")
-                prefix = wanted.get("instanceIdPrefix", "")
-                found = [
-                    _status(each)
-                    for each in list(hub.instances.values())
-                    if each.id.startswith(prefix) and (statuses == [""] or each.status in statuses)
-                ]
-                self._answer(200, found)
+                self._list(list(hub.instances.values()))
             case ["instances", instance] if instance in hub.instances:
                 one = hub.instances[instance]
                 self._answer(202 if one.status in RUNNING else 200, _status(one))
@@ -110,6 +107,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, {"instancesDeleted": 1})
             case _:
                 self._answer(404)
+
+    def _list(self, instances: list[Instance]) -> None:
+        wanted = self._query()
+        statuses = wanted.get("runtimeStatus", "").split(",")
+        prefix = wanted.get("instanceIdPrefix", "")
+        first = int(self.headers.get(_CONTINUATION, 0))
+        after = first + self.server.page_size
+        found = [
+            _status(each)
+            for each in instances[first:after]
+            if each.id.startswith(prefix) and (statuses == [""] or each.status in statuses)
+        ]
+        self._answer(200, found, {_CONTINUATION: str(after)} if instances[after:] else {})
 
     def _start(self, name: str, instance: str, given: str) -> None:
         if name not in self.server.orchestrators:
@@ -130,11 +140,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _query(self) -> dict[str, str]:
         return {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
 
-    def _answer(self, status: int, document: object = None) -> None:
+    def _answer(
+        self, status: int, document: object = None, more: Mapping[str, str] | None = None
+    ) -> None:
         body = b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        for name, value in (more or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

@@ -12,7 +12,7 @@ from azure.durable_functions import DurableOrchestrationClient
 from azure.durable_functions.models.utils import http_utils
 
 from appliance_azure.failures import InstanceFailedError
-from appliance_azure.instances import SESSION, Instance, Instances, ids_of
+from appliance_azure.instances import SESSION, Instances, ids_of
 from core.errors import ConflictError, StoreError
 from tests.emulators.durable_api import DurableApi
 from tests.emulators.functions_worker import CallFailedError
@@ -148,6 +148,20 @@ def test_what_an_ended_instance_begins_yet_is_over_from_the_start(api: DurableAp
     assert ask(api, "is_over", instance=group) == [True]
 
 
+def test_lists_are_read_to_their_end_past_pages_that_have_nothing(api: DurableApi) -> None:
+    """A page is of what a table was searched for, and ends where the search was cut off."""
+    api.page_size = 2
+    for number in range(5):
+        over = f"{number:032x}"
+        api.hub.start(SESSION, over, json.dumps("{}"))
+        api.hub.terminate(over, "over")
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.start("batches", f"{ID}:3:1:0", json.dumps("{}"), (ID, 0))
+    assert [each.id for each in ask(api, "running")[0]] == [ID]
+    ask(api, "terminate", instance=ID, why="the window is over")
+    assert api.hub.instances[f"{ID}:3:1:0"].status == "Terminated"
+
+
 def test_an_instance_that_ended_says_how(api: DurableApi, scripted: Scripted) -> None:
     counts = {"attempt": 3, "round": 1, "batches": 2, "done": 2}
     answer = {"isDone": True, "output": {"status": "Success"}, "customStatus": counts}
@@ -182,15 +196,17 @@ def test_of_any_other_failure_no_text_is_told(api: DurableApi, scripted: Scripte
 
 
 def test_a_hub_that_does_not_answer_is_a_store_error(api: DurableApi) -> None:
-    binding = api.binding
-
-    async def look() -> Instance | None:
-        client = DurableOrchestrationClient(binding.replace("/durabletask/", "/elsewhere/"))
-        client._orchestration_bindings._rpc_base_url = "http://127.0.0.1:9/durabletask/"
+    async def look(base: str, name: str, **arguments: str) -> object:
+        client = DurableOrchestrationClient(api.binding)
+        client._orchestration_bindings._rpc_base_url = base
         try:
-            return await Instances(client).find(ID)
+            return await getattr(Instances(client), name)(**arguments)
         finally:
             await http_utils._close_session()
 
+    elsewhere = json.loads(api.binding)["rpcBaseUrl"].replace("/durabletask/", "/elsewhere/")
+    for base in ("http://127.0.0.1:9/durabletask/", elsewhere):
+        with pytest.raises(StoreError, match="cannot list the instances"):
+            asyncio.run(look(base, "running"))
     with pytest.raises(StoreError, match="cannot look at the instance"):
-        asyncio.run(look())
+        asyncio.run(look("http://127.0.0.1:9/durabletask/", "find", instance=ID))
