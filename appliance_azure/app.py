@@ -26,8 +26,9 @@ from appliance_azure.settings import Triggers, find_triggers, read_settings
 from appliance_azure.triggers import Ordered, event_order, is_record, order_of, timer_order
 from core.appliance.calls import Document, describe_failure
 from core.appliance.opening import own_version
-from core.errors import ColdhaulError, ConflictError
+from core.errors import ColdhaulError, ConflictError, StoreError
 from core.ids import JobId
+from core.limits import AZURE_TICK_DELAYS_SECONDS
 
 Answered = tuple[int, Mapping[str, Any]]
 Route = Callable[[Request, Instances], Awaitable[Answered]]
@@ -199,12 +200,26 @@ def _add_triggers(app: df.DFApp, environment: Mapping[str, str], triggers: Trigg
 
     async def on_time(timer: func.TimerRequest, client: Any) -> None:  # noqa: ANN401
         ordered = timer_order(triggers.job, datetime.now(UTC))
-        await _order("timer", Instances(client), ordered)
+        await order_surely("timer", Instances(client), ordered)
 
     if triggers.has_events:
         app.event_grid_trigger(arg_name="event")(_with_client(app, on_event))
     if triggers.schedule:
         app.timer_trigger(schedule=triggers.schedule, arg_name="timer")(_with_client(app, on_time))
+
+
+async def order_surely(name: str, instances: Instances, ordered: Ordered) -> None:
+    """Start what was ordered, tried more than once: an event comes again, a tick does not."""
+    for delay in AZURE_TICK_DELAYS_SECONDS:
+        try:
+            await _order(name, instances, ordered)
+        except StoreError as error:
+            line = {"session": ordered.instance, "error": describe_failure(error).line}
+            write_line(logging.WARNING, name, line)
+            await asyncio.sleep(delay)
+        else:
+            return
+    await _order(name, instances, ordered)
 
 
 async def _order(name: str, instances: Instances, ordered: Ordered) -> None:

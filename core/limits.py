@@ -160,6 +160,8 @@ LAMBDA_MEMORY_FOR_CORE_MB = 1769
 # their deadline early enough for that. Publish cannot do half, and has all the time there is.
 AZURE_FUNCTION_SECONDS_MAX = 900
 AZURE_CALL_SECONDS_MAX = 480
+# What a tick of Azure's timer orders nobody orders again: it is tried after these waits as well.
+AZURE_TICK_DELAYS_SECONDS = (5, 30, 120)
 # An instance of a Flex Consumption plan has a processor for so many MB of memory.
 AZURE_MEMORY_FOR_CORE_MB = 2048
 # A function asks so often whether its session is to stop: each look is two listings.

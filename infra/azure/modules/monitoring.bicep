@@ -64,7 +64,8 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 // A line of the log that is JSON, and says that a session failed. Each is seen by one evaluation: lines come
 // minutes late, so it counts when they came.
-// An orchestration that failed before there was a session to report is told by the host.
+// An orchestration that failed before there was a session to report, and a tick of the timer that started
+// nothing, are told by the host.
 var query = '''
 union
   (AppTraces
@@ -75,7 +76,7 @@ union
     | project TimeGenerated, session = tostring(line.session)),
   (AppRequests
     | where ingestion_time() > ago(5m)
-    | where Name == "session" and Success == false
+    | where Name in ("session", "on_time") and Success == false
     | project TimeGenerated, session = OperationId)
 '''
 
@@ -86,7 +87,7 @@ resource failedSessions 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: '${name}: failed sessions'
-    description: 'A session of the Coldhaul appliance failed; its log line and coldhaul session show say why'
+    description: 'A session of the Coldhaul appliance failed, or its timer could not start one; its log line and coldhaul session show say why'
     enabled: true
     severity: 1
     scopes: [

@@ -6,16 +6,22 @@ That the worker of Azure finds the same in the package is tests/infra/test_azure
 import asyncio
 import base64
 import json
+import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from appliance_azure import app as functions
 from appliance_azure.http import PRINCIPAL_HEADER, Reply, Request
-from appliance_azure.instances import Instances
+from appliance_azure.instances import Instance, Instances
+from appliance_azure.triggers import timer_order
 from core.errors import StoreError
+from core.ids import JobId
+from core.limits import AZURE_FUNCTION_SECONDS_MAX, AZURE_TICK_DELAYS_SECONDS
 from tests.unit.appliance_azure.test_settings import ENVIRONMENT
 
+MOMENT = datetime(2026, 3, 1, 22, tzinfo=UTC)
 LET_IN = {PRINCIPAL_HEADER: base64.b64encode(json.dumps({"claims": []}).encode()).decode()}
 ALWAYS = {
     "session": "orchestrationTrigger",
@@ -81,6 +87,44 @@ async def wrongly(_asked: Request, _instances: Instances) -> tuple[int, dict[str
 def test_whoever_was_not_let_in_is_refused_before_anything_is_done() -> None:
     assert reply({}, wrongly).status == 401
     assert reply(LET_IN, well) == Reply(status=202, document={"told": "this"})
+
+
+class Failing(Instances):
+    """A hub that fails so often, and then knows what is asked of it to be there."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__(None)
+        self.left = failures
+        self.asked: list[str] = []
+
+    async def find(self, instance: str) -> Instance | None:
+        self.asked.append(instance)
+        self.left -= 1
+        if self.left >= 0:
+            raise StoreError("cannot look at the instance")
+        return Instance(id=instance, name="session", standing="running", started=MOMENT)
+
+
+def test_a_tick_of_the_timer_is_ordered_in_spite_of_a_hub_that_fails_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(functions, "AZURE_TICK_DELAYS_SECONDS", (0, 0, 0))
+    caplog.set_level(logging.INFO, "coldhaul")
+    ordered = timer_order(JobId("nightly"), MOMENT)
+    hub = Failing(3)
+    asyncio.run(functions.order_surely("timer", hub, ordered))
+    assert hub.asked == [ordered.instance] * 4
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [line.get("state", line.get("error")) for line in lines] == [
+        *["cannot look at the instance"] * 3,
+        "was there",
+    ]
+    with pytest.raises(StoreError):
+        asyncio.run(functions.order_surely("timer", Failing(4), ordered))
+
+
+def test_the_waits_for_a_tick_end_before_the_function_does() -> None:
+    assert sum(AZURE_TICK_DELAYS_SECONDS) < AZURE_FUNCTION_SECONDS_MAX / 2
 
 
 def test_errors_are_answered_and_logged_without_what_they_may_hold(
