@@ -190,8 +190,12 @@ LOOK_THREADS = 4
 
 # Whoever watches an appliance asks how it is every few seconds, and lists one page of the session's
 # progress markers in that time at most: many watchers must not cost more than the work. Step
-# Functions may show an execution late. More attempts than a few mean that something is broken.
+# Functions may show an execution late. More attempts than a few mean that something is broken. A
+# function app is paid for each time that it is asked, at least a second of a whole instance: of an
+# execution that has run for long it is asked after this share of the time since, if that is longer.
 WATCH_SECONDS = 3
+WATCH_SHARE = 0.05
+WATCH_SECONDS_MAX = 30
 WATCH_LISTED_EACH = 1000
 EXECUTION_HIDDEN_SECONDS_MAX = 60
 EXECUTION_ATTEMPTS_MAX = 1000

@@ -39,6 +39,8 @@ from core.limits import (
     EXECUTION_HIDDEN_SECONDS_MAX,
     WATCH_LISTED_EACH,
     WATCH_SECONDS,
+    WATCH_SECONDS_MAX,
+    WATCH_SHARE,
 )
 from core.model import Record, SessionStatus
 from proxy.appliance import Appliance, Execution, Order, Standing
@@ -128,6 +130,11 @@ def begin_execution(
     )
 
 
+def seconds_to_next_look(watched: float) -> float:
+    """Return after how long an execution is asked for again that was watched so long."""
+    return max(WATCH_SECONDS, min(watched * WATCH_SHARE, WATCH_SECONDS_MAX))
+
+
 def find_running(session_id: ids.SessionId, appliance: Appliance) -> int | None:
     """Return the number of the session's execution that runs now; None when there is none."""
     latest = appliance.find_latest(session_id)
@@ -209,7 +216,7 @@ class _Watcher:
                 if execution is not None and execution.is_over:
                     self._shown.update()
                     return execution
-                look_at = clock() + WATCH_SECONDS
+                look_at = clock() + seconds_to_next_look(clock() - self._begun)
             if clock() >= list_at:
                 listed = self._shown.update()
                 # A page of a listing each so many seconds, however long it has become.

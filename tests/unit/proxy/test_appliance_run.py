@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from core.engine.runner import Runner
 from core.engine.session import CopySession, claim_name, is_stopped, void_session
 from core.engine.state import Report
 from core.errors import InputError, NotReadyError, StoreError
+from core.ids import SessionId
+from core.limits import WATCH_SECONDS, WATCH_SECONDS_MAX
 from core.model import SessionStatus
+from proxy.appliance import Execution
 from proxy.appliance_run import (
     LostSightError,
     Watch,
@@ -86,6 +90,33 @@ def test_whoever_leaves_and_comes_back_starts_nothing_twice(pair: Pair, waiting:
     assert waiting.orders()[0]["claim"] == claim_name(session)
     assert waiting.orders()[0]["reason"] == WHY
     assert find_running(session.id, appliance) == 1
+    appliance.stop(session.id, 1, "the test is over")
+
+
+def test_one_that_runs_for_long_is_asked_for_less_and_less_often(
+    pair: Pair, waiting: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time costs money, and nobody needs to know at once that a night's work is over."""
+    appliance, session, now = waiting.client(), pair.session(), [0.0]
+    asked: list[float] = []
+    find = appliance.find
+
+    def find_noted(session_id: SessionId, attempt: int) -> Execution | None:
+        asked.append(now[0])
+        return find(session_id, attempt)
+
+    monkeypatch.setattr(appliance, "find", find_noted)
+    watch = Watch(
+        progress=Heard(),
+        leave=lambda: now[0] >= 900,
+        clock=lambda: now[0],
+        sleep=lambda _: now.__setitem__(0, now[0] + 1.0),
+    )
+    assert run_by_appliance(session, appliance, WHY, watch) is None
+    # Some look before they begin one as well, all at once.
+    waits = [after - before for before, after in pairwise(sorted(set(asked)))]
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (WATCH_SECONDS, WATCH_SECONDS_MAX)
     appliance.stop(session.id, 1, "the test is over")
 
 
