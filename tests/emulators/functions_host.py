@@ -14,6 +14,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -173,8 +174,12 @@ class FunctionsHost:
 
     def _start_workers(self) -> None:
         self._workers = []
-        for _ in range(self._worker_count):
+
+        def start(_: int) -> None:
             self._workers.append(self._start_worker())
+
+        with ThreadPoolExecutor(self._worker_count) as pool:
+            list(pool.map(start, range(self._worker_count)))
         self.functions = self._workers[0].functions
 
     def _start_worker(self) -> FunctionsWorker:
