@@ -20,6 +20,7 @@ from core.engine.step_documents import PlanCall, read_call
 from core.engine.steps import check_version
 from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError
 from core.ids import JobId, SessionId, is_hex_id, is_job_id
+from core.limits import APPLIANCE_ORDER_SIZE_MAX
 
 PRINCIPAL_HEADER = "X-MS-CLIENT-PRINCIPAL"
 _ORDER_FIELDS = frozenset({"session", "claim", "attempt", "version", "reason"})
@@ -206,6 +207,8 @@ def running_document(job: JobId, ids: list[str]) -> Mapping[str, Any]:
 
 
 def _read_document(body: bytes) -> dict[str, Any]:
+    if len(body) > APPLIANCE_ORDER_SIZE_MAX:
+        raise InputError(f"the body of the request is longer than {APPLIANCE_ORDER_SIZE_MAX} bytes")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

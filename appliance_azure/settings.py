@@ -3,6 +3,7 @@
 The Bicep files of infra/azure set these variables, all of them and no others.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ AZURE = Cloud(
     parse_secret=parse_vault_secret,
 )
 _EVENTS = "COLDHAUL_EVENTS"
+_MEMORY = "COLDHAUL_MEMORY_MB"
+_MEGABYTES = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 # Second, minute, hour, day, month and day of the week.
 _SCHEDULE_FIELDS = 6
 
@@ -74,6 +77,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         [
             *find_problems(settings.ends, AZURE),
             *_problems(settings),
+            *_memory_problems(environment),
             *_trigger_problems(settings.triggers),
             *flag_problems(environment, _EVENTS),
         ]
@@ -100,8 +104,14 @@ def _read_triggers(environment: Mapping[str, str]) -> Triggers:
 
 
 def _memory(environment: Mapping[str, str]) -> int:
-    text = environment.get("COLDHAUL_MEMORY_MB", "")
-    return int(text) if text.isascii() and text.isdigit() else AZURE_MEMORY_FOR_CORE_MB
+    text = environment.get(_MEMORY, "")
+    return int(text) if _MEGABYTES.fullmatch(text) else AZURE_MEMORY_FOR_CORE_MB
+
+
+def _memory_problems(environment: Mapping[str, str]) -> Iterator[str]:
+    text = environment.get(_MEMORY, "")
+    if text and not _MEGABYTES.fullmatch(text):
+        yield f"{_MEMORY}: it is a number of MB, like 4096"
 
 
 def _problems(settings: Settings) -> Iterator[str]:

@@ -200,7 +200,9 @@ WATCH_LISTED_EACH = 1000
 EXECUTION_HIDDEN_SECONDS_MAX = 60
 EXECUTION_ATTEMPTS_MAX = 1000
 # What a function app answers is names and counts; a page of somebody else's is not read whole.
+# What it is asked with is less still: an order has a name, a reason and numbers.
 APPLIANCE_ANSWER_SIZE_MAX = 1 << 20
+APPLIANCE_ORDER_SIZE_MAX = 1 << 16
 APPLIANCE_FINDINGS_MAX = 1000
 
 # Notices: a receiver that does not answer must not pile them up, nor hold up the end of a service.

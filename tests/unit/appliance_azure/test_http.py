@@ -21,6 +21,7 @@ from core.errors import (
     StoreError,
 )
 from core.ids import JobId, SessionId
+from core.limits import APPLIANCE_ORDER_SIZE_MAX, STEP_TEXT_LENGTH_MAX
 from tests.unit.appliance_azure.test_settings import ENVIRONMENT
 
 SESSION = SessionId("0123456789abcdef" * 2)
@@ -135,6 +136,14 @@ def test_an_order_is_taken_as_the_proxy_gives_it() -> None:
 def test_any_other_order_is_refused(changes: dict[str, object], match: str) -> None:
     with pytest.raises(InputError, match=match):
         http.read_order(SESSION, json.dumps(ORDER | changes).encode(), "1.2.3")
+
+
+def test_the_longest_order_is_taken_and_a_longer_body_is_not_read() -> None:
+    longest = ORDER | {"reason": "\U0001f600" * STEP_TEXT_LENGTH_MAX}
+    assert http.read_order(SESSION, json.dumps(longest).encode(), "1.2.3") == longest
+    spaced = json.dumps(ORDER).encode() + b" " * APPLIANCE_ORDER_SIZE_MAX
+    with pytest.raises(InputError, match="longer than"):
+        http.read_order(SESSION, spaced, "1.2.3")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])

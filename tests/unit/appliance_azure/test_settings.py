@@ -65,6 +65,8 @@ def test_processors_come_with_memory(memory: str, cores: int) -> None:
         ("COLDHAUL_JOB", ""),
         ("COLDHAUL_SCHEDULE", "0 22 * * *"),
         ("COLDHAUL_EVENTS", "yes"),
+        ("COLDHAUL_MEMORY_MB", "4 GB"),
+        ("COLDHAUL_MEMORY_MB", "9999999"),
         ("AZURE_CLIENT_ID", ""),
     ],
 )
