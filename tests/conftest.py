@@ -16,6 +16,16 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Refuse a parameter's values in no order: workers would collect different tests."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        values = mark.args[1] if len(mark.args) > 1 else mark.kwargs["argvalues"]
+        if isinstance(values, (set, frozenset)):
+            test = metafunc.definition.nodeid
+            raise pytest.UsageError(f"{test} is parametrized by a set: sort it")
+
+
 # To derive a key from a passphrase takes a quarter of a second of a processor and 64 MiB, by
 # intent. In tests the slots are made with the least that the format allows, and say so, so that
 # other processes open them as cheaply. ``real_keys`` is for those that are about the real cost.
