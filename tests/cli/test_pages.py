@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from core.stores.settings import StoreSettings
+from infra.azure.package import kept_package
 from proxy.appliance_azure_parameters import app_name
 from proxy.exits import NOT_READY
 from tests.cli.pages import Page
@@ -175,7 +176,14 @@ def test_the_page_of_aws_is_true(tmp_path: Path, data: Path, localstack: S3Servi
     assert page.unlike() == []
 
 
+@pytest.fixture(scope="session")
+def azure_package() -> Path:
+    """The packaged app, put together before a vault stands in the way to where packages are."""
+    return kept_package()
+
+
 @pytest.mark.xdist_group("package")
+@pytest.mark.usefixtures("azure_package")
 @pytest.mark.timeout(600)
 def test_the_page_of_functions_in_azure_is_true(
     tmp_path: Path, data: Path, azurite_https: AzureService, key_vault: KeyVault
