@@ -109,3 +109,9 @@ class IntegrityError(ColdhaulError):
 
     category = "integrity"
     exit_code = 7
+
+
+# All that anything of ours raises, for what crosses by name or category.
+KINDS: tuple[type[ColdhaulError], ...] = (
+    InputError, NotFoundError, ConflictError, NotReadyError, StoreError, IntegrityError
+)  # fmt: skip

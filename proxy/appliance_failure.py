@@ -7,26 +7,15 @@ text may.
 import json
 
 from core.errors import (
+    KINDS,
     ColdhaulError,
-    ConflictError,
-    InputError,
-    IntegrityError,
-    NotFoundError,
     NotReadyError,
     StoreError,
 )
 from proxy.appliance import Execution, Standing
 
-_ERRORS: tuple[type[ColdhaulError], ...] = (
-    InputError,
-    NotFoundError,
-    ConflictError,
-    NotReadyError,
-    StoreError,
-    IntegrityError,
-)
-_BY_NAME = {error.__name__: error for error in _ERRORS}
-_BY_CATEGORY = {error.category: error for error in _ERRORS}
+_BY_NAME = {error.__name__: error for error in KINDS}
+_BY_CATEGORY = {error.category: error for error in KINDS}
 
 
 def execution_failure(execution: Execution, last_outcome: str, go_on: str) -> ColdhaulError:

@@ -25,13 +25,9 @@ from pydantic import (
 from core import limits
 from core.engine.state import Transfer
 from core.errors import (
+    KINDS,
     ColdhaulError,
-    ConflictError,
     InputError,
-    IntegrityError,
-    NotFoundError,
-    NotReadyError,
-    StoreError,
 )
 from core.format import names
 from core.ids import is_hex_id, is_job_id
@@ -44,12 +40,7 @@ _FIELD_NAME_MAX = 40
 
 
 # Our errors by the names of their classes, which is how they cross.
-_CATEGORIES = {
-    kind.__name__: kind.category
-    for kind in (
-        InputError, NotFoundError, ConflictError, NotReadyError, StoreError, IntegrityError
-    )
-}  # fmt: skip
+_CATEGORIES = {kind.__name__: kind.category for kind in KINDS}
 _FOREIGN = {
     "Lambda.Unknown": "a function died, or came to its time limit",
     "Runtime.ExitError": "a function died, most often for want of memory",
