@@ -119,7 +119,7 @@ fi
 count=$(grep -c '^[A-Za-z]' constraints.txt)
 say "Python $(version_of "$python") at $(command -v "$python")"
 say "installing into $(pwd)/$venv, and nowhere else, up to $count packages in the versions that"
-say "constraints.txt names (about 450 MB, a minute) and Coldhaul itself, as a link to this tree"
+say "constraints.txt names (about 490 MB, a minute) and Coldhaul itself, as a link to this tree"
 rm -f "$stamp"
 if [ "$python" != "$venv/bin/python" ]; then
     "$python" -m venv --clear "$venv" ||

@@ -144,3 +144,11 @@ def test_every_requirement_is_a_range_with_its_reason() -> None:
     bare = [line for line in lines if re.match(r' +"[a-z-]+[<>=~]', line) and "#" not in line]
     assert bare == []
     assert all({s.operator for s in r.specifier} == {">=", "<"} for r in direct_requirements())
+
+
+def test_readme_and_setup_tell_how_much_is_installed() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    count = sum(line[:1].isalpha() for line in lines)
+    size = re.search(r"about (\d+) MB", (ROOT / "scripts/setup.sh").read_text())
+    assert size is not None
+    assert f"(up to {count} packages, pinned, {size[1]} MB)" in (ROOT / "README.md").read_text()
