@@ -4,16 +4,19 @@ The template makes app, identity and roles; One Deploy then gives the app its co
 for the first time and for every version after it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from core.errors import InputError
 from core.stores.settings import StoreSettings
 from proxy.appliance_azure_parameters import plan_parameters
-from proxy.appliance_deploy import Command, DeployedJob, Procedure, refuse_unfit
+from proxy.appliance_deploy import Command, DeployedJob, Parameters, Procedure, refuse_unfit
 from proxy.appliance_table import ApplianceTable
+from proxy.problems import key_path
 
 TEMPLATE = "infra/azure/main.bicep"
 PACKAGE = "build/azure.zip"
+# The parameter that names who may use the app: every deployment sets it anew.
+CALLERS = "proxyPrincipalIds"
 
 
 def plan_app(
@@ -29,10 +32,15 @@ def plan_app(
             hint=f'Write resource_group = "..." in [repositories.{job.target.name}.appliance].',
         )
     parameters = plan_parameters(appliance, job)
-    refuse_unfit(
-        parameters, "Functions reach Azure Blob Storage and open repositories by Key Vault."
-    )
     values = {**parameters.values, **overrides}
+    refuse_unfit(
+        Parameters(
+            values=values,
+            problems=(*parameters.problems, *_unnamed_callers(job.target.name, values)),
+        ),
+        "Functions reach Azure Blob Storage, open repositories by Key Vault, and obey whom they "
+        "are deployed for.",
+    )
     name = values["appName"]
     return Procedure(
         called=f"{name} in the resource group {appliance.resource_group}",
@@ -42,6 +50,16 @@ def plan_app(
         parameters=values,
         commands=plan_commands(name, appliance.resource_group, settings, values),
     )
+
+
+def _unnamed_callers(repository: str, values: Mapping[str, str]) -> Iterator[str]:
+    """Tell that nobody is named whom the app lets in: it would lock out the proxy of before."""
+    if CALLERS not in values:
+        where = key_path(("repositories", repository, "appliance", "parameters", CALLERS))
+        yield (
+            f"{where}: it is missing; write the object ids of the identities that may use the app, "
+            f"as in {CALLERS} = '[\"OBJECT_ID\"]', or '[]' if no proxy does"
+        )
 
 
 def plan_commands(

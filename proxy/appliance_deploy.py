@@ -5,7 +5,6 @@ the proxy.
 """
 
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -16,10 +15,9 @@ from pathlib import Path
 
 from core.errors import InputError, StoreError
 from core.stores.settings import StoreSettings
+from proxy.appliance_table import PARAMETER
 from proxy.tables import RepositoryTable
 from proxy.version import own_version
-
-_PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9]{0,254}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +92,7 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, str]:
     overrides = {}
     for text in texts:
         name, separator, value = text.partition("=")
-        if not separator or not _PARAMETER.fullmatch(name):
+        if not separator or not PARAMETER.fullmatch(name):
             raise InputError(
                 f"--set {text!r} names no parameter of the template",
                 hint="Write it as in --set MaxConcurrency=20.",

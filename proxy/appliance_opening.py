@@ -46,11 +46,14 @@ def open_appliance(config: Config, table: RepositoryTable) -> Appliance:
 def plan_deployment(config: Config, job: DeployedJob, overrides: Mapping[str, str]) -> Procedure:
     """Return how the appliance of a job's target is deployed; ``overrides`` win.
 
+    Parameters that the configuration sets are set every time, so that none is lost with the next
+    version.
     What the functions could not open is one ``InputError`` with all findings.
     """
     appliance = job.target.table.appliance
     assert appliance is not None
     settings = appliance_settings(config, job.target.table)
+    overrides = {**appliance.parameters, **overrides}
     if appliance.kind == ApplianceKind.AWS:
         from proxy.appliance_aws_deploy import plan_stack
 

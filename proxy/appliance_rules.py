@@ -36,7 +36,7 @@ def check_keys(repository: str, table: object) -> Iterator[str]:
     needed = NEEDED_KEYS[kind]
     for key in needed.keys() - table.keys():
         yield f"{key_path((*location, key))}: it is missing; {needed[key]}"
-    known = ("kind", *needed, *FURTHER_KEYS[kind], "store")
+    known = ("kind", *needed, *FURTHER_KEYS[kind], "store", "parameters")
     for other, keys in NEEDED_KEYS.items():
         foreign = () if other == kind else (*keys, *FURTHER_KEYS[other])
         for key in sorted({*foreign} & table.keys()):

@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
+from pydantic import Field
+
 from core.errors import InputError
 from proxy.endpoint import is_readable_by_others, parse_endpoint
-from proxy.fields import Name, Table, one_of, parsed
+from proxy.fields import Name, Table, named_texts, one_of, parsed
 from proxy.store_table import parse_region
 
 # What CloudFormation takes for the name of a stack, but shorter: the functions are called after it,
 # the longest "NAME-publish", and Lambda takes 64 characters.
 _STACK = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,55}", re.ASCII)
+# What a template of either vendor takes for the name of a parameter.
+PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9]{0,254}", re.ASCII)
 _RESOURCE_GROUP = re.compile(r"[\w.()-]{0,89}[\w()-]", re.ASCII)
 # An id of an application: a URI that names it, or its client id alone.
 _AUDIENCE = re.compile(
@@ -94,6 +98,7 @@ class ApplianceTable(Table):
     ``audience`` and ``resource_group``, which only deploying needs, those of ``azure``: see
     ``appliance_rules``. ``store`` says under whose credentials it is reached, and at AWS at which
     endpoint, as for objects; without it the credentials are those of the repository's own store.
+    ``parameters`` are further ones of the template, for every time that it is deployed.
     """
 
     kind: Annotated[str, one_of(*ApplianceKind)]
@@ -103,4 +108,10 @@ class ApplianceTable(Table):
     audience: Annotated[str, parsed(_parse_audience)] = ""
     resource_group: Annotated[str, parsed(_parse_resource_group)] = ""
     store: Name | None = None
+    parameters: Annotated[
+        dict[str, str],
+        named_texts(
+            PARAMETER.fullmatch, "write names of the template's parameters: letters, digits"
+        ),
+    ] = Field(default_factory=dict)
     allow_other_region: bool = False

@@ -54,6 +54,23 @@ def parsed_each(parse: Callable[[str], T]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def named_texts(is_name: Callable[[str], object], hint: str) -> BeforeValidator:
+    """Make a validator of texts by their names; every name that is none is told."""
+
+    def validate(value: object) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise _refusal("it has to be a table of texts", hint)
+        wrong = [name for name in value if not is_name(name)]
+        if wrong:
+            raise _refusal(f"{enumerate_names(wrong)} cannot be a name here", hint)
+        unread = [name for name, text in value.items() if not isinstance(text, str)]
+        if unread:
+            raise _refusal(f"{enumerate_names(unread)} is no text", "put it in quotes")
+        return value
+
+    return BeforeValidator(validate)
+
+
 def _need_text(value: object) -> str:
     if not isinstance(value, str):
         raise InputError("what is no text stands in the list", hint="put it in quotes")

@@ -14,12 +14,10 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 
 from core import limits
 from core.errors import (
+    KINDS,
     ColdhaulError,
     ConflictError,
     InputError,
-    IntegrityError,
-    NotFoundError,
-    NotReadyError,
     StoreError,
 )
 from core.stores import azure_answers, tls
@@ -27,10 +25,7 @@ from core.stores.azure_answers import answer_of
 from core.stores.azure_errors import CREDENTIALS_HINT
 from core.stores.pacing import Reaction, TransientError
 
-_KINDS: tuple[type[ColdhaulError], ...] = (
-    InputError, NotFoundError, ConflictError, NotReadyError, StoreError, IntegrityError
-)  # fmt: skip
-_BY_CATEGORY = {kind.category: kind for kind in _KINDS}
+_BY_CATEGORY = {kind.category: kind for kind in KINDS}
 _HOW_TO_DEPLOY = "'coldhaul appliance deploy' says how it is deployed."
 # What Entra ID says when it gives no token for the audience.
 _ENTRA_CODE = re.compile(r"\bAADSTS\d{4,8}\b")
@@ -131,7 +126,7 @@ def _judge_access(reply: Reply, request: Request) -> ColdhaulError | None:
     return StoreError(
         f"{request.cannot}: this identity may not use the app",
         hint="The app answers the identities alone that it was deployed for: name the object id "
-        "of this one in proxyPrincipalIds, and deploy the appliance again.",
+        "of this one in appliance.parameters.proxyPrincipalIds, and deploy the appliance again.",
     )
 
 

@@ -51,6 +51,10 @@ appliance = {{ kind = "azure", url = "https://app.azurewebsites.net", audience =
 """
 
 
+IN_GROUP = ', resource_group = "coldhaul"'
+PROXY = {"proxyPrincipalIds": '["1a2b"]'}
+
+
 def config(folder: Path, store: str = "", text: str = CONFIG) -> Config:
     path = folder / "coldhaul.toml"
     path.write_text(text.format(store=store))
@@ -102,14 +106,33 @@ def test_how_it_is_deployed_is_of_its_kind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="functions could not work"):
         # Nothing but its kind decides who refuses what cannot be reached.
         plan_deployment(loaded, job(loaded, "file:///srv/primary"), {})
-    azure = config(tmp_path, ', resource_group = "coldhaul"', IN_AZURE)
-    procedure = plan_deployment(azure, job(azure, "az://copies/primary"), {"maximum": "7"})
+    azure = config(tmp_path, IN_GROUP, IN_AZURE)
+    procedure = plan_deployment(azure, job(azure, "az://copies/primary"), {**PROXY, "maximum": "7"})
     assert procedure.called == "app in the resource group coldhaul"
     assert procedure.parameters["maximum"] == "7"
     without = config(tmp_path, "", IN_AZURE)
     with pytest.raises(InputError, match="which resource group") as caught:
         plan_deployment(without, job(without, "az://copies/primary"), {})
     assert "[repositories.vault.appliance]" in caught.value.hint
+
+
+@pytest.mark.parametrize("options", ["", IN_GROUP])
+def test_parameters_of_the_configuration_are_set_each_time(tmp_path: Path, options: str) -> None:
+    text, place = (IN_AZURE, "az://copies/primary") if options else (CONFIG, "s3://copies/primary")
+    said = f"{options}, parameters = {{ proxyPrincipalIds = '[]', size = '7', name = 'a b' }}"
+    loaded = config(tmp_path, said, text)
+    procedure = plan_deployment(loaded, job(loaded, place), {"size": "9"})
+    found = {name: procedure.parameters[name] for name in ("proxyPrincipalIds", "size", "name")}
+    assert found == {"proxyPrincipalIds": "[]", "size": "9", "name": "a b"}
+
+
+def test_an_app_that_would_obey_nobody_is_not_deployed_unsaid(tmp_path: Path) -> None:
+    azure = config(tmp_path, IN_GROUP, IN_AZURE)
+    with pytest.raises(InputError, match="functions could not work") as caught:
+        plan_deployment(azure, job(azure, "az://copies/primary"), {})
+    (problem,) = caught.value.problems
+    assert problem.startswith("repositories.vault.appliance.parameters.proxyPrincipalIds: ")
+    assert "as in proxyPrincipalIds = '[\"OBJECT_ID\"]'" in problem
 
 
 def job(loaded: Config, source: str) -> DeployedJob:

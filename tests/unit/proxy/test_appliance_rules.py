@@ -46,7 +46,7 @@ def test_a_kind_s_own_keys_are_enough(kind: str) -> None:
         "aws": {"allow_other_region": True},
         "azure": {"resource_group": "x"},
     }
-    assert keys(**TABLES[kind], **further[kind], store="main") == []
+    assert keys(**TABLES[kind], **further[kind], store="main", parameters={}) == []
 
 
 @pytest.mark.parametrize(

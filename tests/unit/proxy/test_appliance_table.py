@@ -77,6 +77,9 @@ def test_an_audience_is_what_entra_id_knows_an_application_by(audience: str) -> 
         ("resource_group", "a/b"),
         ("resource_group", "ends."),
         ("resource_group", "a" * 91),
+        ("parameters", {"a-b": "x"}),
+        ("parameters", {"size": 7}),
+        ("parameters", "size=7"),
         ("colour", "blue"),
     ],
 )
@@ -88,4 +91,4 @@ def test_what_a_key_cannot_be_is_refused(key: str, value: object) -> None:
 
 def test_every_key_belongs_to_a_kind_or_to_all() -> None:
     known = {key for kind in ApplianceKind for key in (*NEEDED_KEYS[kind], *FURTHER_KEYS[kind])}
-    assert set(ApplianceTable.model_fields) == {"kind", "store", *known}
+    assert set(ApplianceTable.model_fields) == {"kind", "store", "parameters", *known}

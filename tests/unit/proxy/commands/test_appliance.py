@@ -1,6 +1,7 @@
 """``coldhaul appliance``: what is found, what is shown, and what is run."""
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ APPLIANCE = 'appliance = { kind = "aws", stack = "coldhaul-vault", region = "us-
 
 AZURE = (
     'appliance = { kind = "azure", url = "https://coldhaul-vault.azurewebsites.net", '
-    'audience = "api://coldhaul", resource_group = "copies" }'
+    'audience = "api://coldhaul", resource_group = "copies", '
+    'parameters = { proxyPrincipalIds = "[]" } }'
 )
 
 
@@ -108,9 +110,10 @@ def test_the_commands_of_an_app_are_shown_and_run(
     called = [line.split("|")[2] for line in (azure.root / "called").read_text().splitlines()]
     assert called[0] == "azure-package"
     assert called[1].startswith("deployment group create --resource-group copies")
-    assert called[1].endswith(" alarmEmail=a@example.com")
+    assert called[1].endswith(" proxyPrincipalIds=[] alarmEmail=a@example.com")
     assert called[2].startswith("functionapp deployment source config-zip")
-    assert [line.split(" ", 1)[1] for line in document["commands"]] == called
+    shown = [shlex.split(line)[1:] for line in document["commands"]]
+    assert [" ".join(words) for words in shown] == called
 
 
 def test_sources_of_another_version_are_not_deployed(cloud: Place) -> None:
