@@ -1,6 +1,7 @@
 """Every answer that a service may give leads to an error that says what to do."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -63,14 +64,21 @@ def service(settings: StoreSettings | None = None) -> AwsService:
     return AwsService("kms", "us-east-1", settings or StoreSettings(), lambda *_: None)
 
 
-def test_all_threads_share_a_connection(amazon: AmazonService) -> None:
-    shared = service()
+def test_all_threads_share_a_connection(
+    amazon: AmazonService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They sign in once, however many begin at the same moment."""
+    shared = service(StoreSettings(role_arn="arn:aws:iam::000000000000:role/copies"))
+    start = Barrier(8)
 
-    def ask(_: int) -> int:
-        return len(shared.call(REQUEST, "list_keys", ["Keys"])["Keys"])
+    def ask(_: int) -> bool:
+        start.wait()
+        return "Keys" in shared.call(REQUEST, "list_keys", ["Keys"])
 
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(ask, range(16)))) == 1
+    with amazon.fault_proxy() as proxy, ThreadPoolExecutor(8) as pool:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", proxy.endpoint)
+        assert all(pool.map(ask, range(8)))
+    assert [(call.method, call.status) for call in proxy.calls] == [("POST", 200)]
 
 
 def test_an_endpoint_that_is_no_url_is_the_environment_s_fault(
