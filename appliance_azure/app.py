@@ -69,8 +69,8 @@ def plan(call: object) -> Document:
 async def repack(call: object, client: Any, context: func.Context) -> Document:  # noqa: ANN401
     """Repack a batch, or go on with it.
 
-    The calls of an instance that was ended wait in a queue yet, hundreds of them: what is looked at
-    first is whether anybody wants this one.
+    The calls of an instance that was ended, or has failed, wait in a queue yet, thousands of them:
+    what is looked at first is whether anybody wants this one.
     """
     given = call if isinstance(call, dict) else {}
     instance = given.get(INSTANCE)

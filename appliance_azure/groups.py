@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from core.format import names
 
+# What the status of an instance has once something of it has failed: no call of it that has not
+# begun is wanted any more.
+IS_ENDING = "is_ending"
 # No id of a session has it.
 _MARK = ":"
 

@@ -15,7 +15,7 @@ from azure.durable_functions.models.RpcManagementOptions import RpcManagementOpt
 from azure.durable_functions.models.utils import http_utils
 
 from appliance_azure.failures import read_failure
-from appliance_azure.groups import session_instance
+from appliance_azure.groups import IS_ENDING, session_instance
 from core.errors import ConflictError, StoreError
 
 SESSION = "session"
@@ -69,15 +69,15 @@ class Instances:
         return read_status(await _ask("look at the instance", instance, asked))
 
     async def is_over(self, instance: str) -> bool:
-        """Say whether an instance has ended, or the attempt that began it.
+        """Say whether an instance has ended or failed, or the attempt that began it.
 
         One that nothing is known of has not: the hub sends out an instance's first calls before it
         writes the first status of the instance. An attempt may begin instances after it was ordered
-        to end, and those end by this alone.
+        to end, and those end by this alone. One that failed ends once all its calls have.
         """
         for each in {session_instance(instance), instance}:
             found = await self.find(each)
-            if found is not None and not found.is_running:
+            if found is not None and (not found.is_running or found.counts.get(IS_ENDING)):
                 return True
         return False
 

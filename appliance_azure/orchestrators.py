@@ -5,11 +5,11 @@ again from the start after every event, by what the history says, and have to co
 decisions each time: they read no clock, environment or store of their own.
 
 Durable Functions goes through what an orchestrator has begun one by one, and begins nothing before
-what stands before it has come to an end. So whatever is begun together is waited for together: a
-call that is added while others are under way would hold up every later one.
+what stands before it has come to an end. So whatever is begun is begun together: a call that is
+added while others are under way would hold up every later one.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -25,7 +25,7 @@ from appliance_azure.failures import (
     session_failed,
     shortened,
 )
-from appliance_azure.groups import group_instance, groups_of, numbers_in
+from appliance_azure.groups import IS_ENDING, group_instance, groups_of, numbers_in
 from core import limits
 from core.engine.step_documents import End, PlanState, RepackState
 from core.format import names
@@ -97,15 +97,12 @@ class _StepFailedError(Exception):
         self.failure = failure
 
 
-def _all(context: Context, tasks: Sequence[Task]) -> Flow[None]:
-    """Begin tasks and wait for the end of each of them, whatever it is.
+def _first(context: Context, tasks: Iterable[Task]) -> Flow[None]:
+    """Begin those of some tasks that are not begun yet, and wait for the first end of one.
 
-    The first wait begins all; a failed task is told by its result, where others would raise it.
+    A failed task is told by its result, where a wait for the task itself would raise it.
     """
     yield context.task_any(list(tasks))
-    for task in tasks:
-        if not task.is_completed:
-            yield context.task_any([task])
 
 
 def _pause(context: Context, seconds: float) -> Task:
@@ -117,7 +114,7 @@ def _call(context: Context, name: str, document: Document) -> Flow[Document]:
     tries = Tries()
     while True:
         task = context.call_activity(name, document, dict)
-        yield from _all(context, [task])
+        yield from _first(context, [task])
         failure = failure_in(task.result)
         if failure is None:
             assert isinstance(task.result, dict), "what is no failure is an answer"
@@ -126,7 +123,7 @@ def _call(context: Context, name: str, document: Document) -> Flow[Document]:
         delay = tries.delay(failure, f"{context.instance_id} {name}")
         if delay is None:
             raise _StepFailedError(failure)
-        yield from _all(context, [_pause(context, delay)])
+        yield from _first(context, [_pause(context, delay)])
 
 
 class _Session:
@@ -185,13 +182,14 @@ class _Session:
         if answer["state"] == PlanState.REPACK.value:
             self._tell(0)
 
-    def _tell(self, done: int) -> None:
+    def _tell(self, done: int, *, is_ending: bool = False) -> None:
         self._context.set_custom_status(
             {
                 "attempt": self._plan["attempt"],
                 "round": self._plan["round"],
                 "batches": self._plan["batch_count"],
                 "done": done,
+                IS_ENDING: is_ending,
             }
         )
 
@@ -214,50 +212,40 @@ class _Session:
             yield from self._plan_again()
 
     def _repack(self) -> Flow[End | None]:
-        """Repack the batches of a round, some groups at once; None: all are done."""
-        groups = groups_of(self._plan["numbers"], limits.GROUP_BATCHES_MAX)
+        """Repack the batches of a round, all groups at once; None: all are done."""
         self._round_count += 1
-        done, is_stalled = 0, False
-        for first in range(0, len(groups), limits.GROUPS_AT_ONCE_MAX):
-            answers = yield from self._repack_groups(
-                first, groups[first : first + limits.GROUPS_AT_ONCE_MAX]
-            )
-            if any(answer["stopped"] for answer in answers):
-                return End.STOPPED
-            is_stalled = is_stalled or any(answer["stalled"] for answer in answers)
-            done += sum(answer["done"] for answer in answers)
-            self._tell(done)
-        return End.STALLED if is_stalled else None
-
-    def _repack_groups(self, first: int, groups: Sequence[str]) -> Flow[list[Document]]:
-        """Repack groups, the first of which has this number in the round.
-
-        Their instances are called so that they are found, and ended, with this one: none ends
-        because what began it was ended. Rounds are counted here, for plan may say one twice, and an
-        instance that is called as another was would at first have the status of that one.
-        """
-        shared = {name: self._plan[name] for name in ("session", "claim", "batches")}
-        own = (self._context.instance_id, self._plan["attempt"], self._round_count)
-        tasks = [
-            self._context.call_sub_orchestrator(
-                BATCHES,
-                {**shared, "numbers": group},
-                group_instance(*own, number),
-                expected_type=dict,
-            )
-            for number, group in enumerate(groups, start=first)
-        ]
-        yield from _all(self._context, tasks)
-        answers: list[Document] = []
-        for task in tasks:
-            failure = failure_in(task.result)
+        groups = groups_of(self._plan["numbers"], limits.GROUP_BATCHES_MAX)
+        tasks = [self._begin_group(number, group) for number, group in enumerate(groups)]
+        waiting = tasks
+        while waiting:
+            yield from _first(self._context, waiting)
+            waiting = [task for task in waiting if not task.is_completed]
+            ended = [task.result for task in tasks if task.is_completed]
+            is_ending = any(map(_failure_of_group, ended))
+            self._tell(_count(ended, RepackState.DONE), is_ending=is_ending)
+        results = [task.result for task in tasks]
+        for failure in map(_failure_of_group, results):
             if failure is not None:
                 raise _StepFailedError(failure)
-            assert isinstance(task.result, dict), "what is no failure is an answer"
-            if task.result["failure"]:
-                raise _StepFailedError(CallFailure.of(task.result["failure"]))
-            answers.append(task.result)
-        return answers
+        if _count(results, RepackState.STOPPED):
+            return End.STOPPED
+        return End.STALLED if _count(results, RepackState.STALLED) else None
+
+    def _begin_group(self, number: int, group: str) -> Task:
+        """Begin the group of a number in the round.
+
+        Its instance is called so that it is found, and ended, with this one, for it does not end by
+        itself then. Rounds are counted here: plan may say one twice, and an instance that is called
+        as another was would at first have the status of that one.
+        """
+        given = {name: self._plan[name] for name in ("session", "claim", "batches")}
+        own = (self._context.instance_id, self._plan["attempt"], self._round_count)
+        return self._context.call_sub_orchestrator(
+            BATCHES,
+            {**given, "numbers": group},
+            group_instance(*own, number),
+            expected_type=dict,
+        )
 
     def _publish(self, end: End, failure: CallFailure | None = None) -> Flow[Document]:
         """Have a session published, voided or reported, as the end says."""
@@ -310,6 +298,19 @@ def _unknown(name: str) -> CallFailure:
     return CallFailure(kind=NO_ANSWER, message=f"{name} answered what is not understood here")
 
 
+def _failure_of_group(result: Any) -> CallFailure | None:  # noqa: ANN401  # JSON, or an error.
+    """Return why a group failed, by itself or by a batch of it."""
+    failure = failure_in(result)
+    if failure is None and result["failure"]:
+        return CallFailure.of(result["failure"])
+    return failure
+
+
+def _count(results: Iterable[Any], state: RepackState) -> int:
+    """Count the batches that came to a state, in groups that did not fail by themselves."""
+    return sum(each[state.value] for each in results if failure_in(each) is None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
     """A batch that is not done, what its calls have come to, and the failures of its next one."""
@@ -324,7 +325,7 @@ class _Group:
     """A group of batches: all are called once, then again those that have to be, and so on.
 
     Whoever failed and is tried again waits while others are called: for the longest of their waits.
-    After a failure that is not tried again none is called any more.
+    After a failure that is not tried again none is called, and calls that wait find it ending.
     """
 
     def __init__(self, context: Context) -> None:
@@ -344,11 +345,19 @@ class _Group:
                 self._context.call_activity(REPACK, self._call_of(each), dict) for each in called
             ]
             pauses = [_pause(self._context, max(delay for delay, _ in paused))] if paused else []
-            yield from _all(self._context, [*tasks, *pauses])
+            yield from _first(self._context, [*tasks, *pauses])
             self._next, self._paused = [batch for _, batch in paused], []
+            # In their order, as they are called: to wait for the first of all would cost a square.
             for batch, task in zip(called, tasks, strict=True):
+                yield from self._until_ended(task)
                 self._take(batch, task.result)
+            for pause in pauses:
+                yield from self._until_ended(pause)
         return {**self._counts, "failure": self._failure and self._failure.document()}
+
+    def _until_ended(self, task: Task) -> Flow[None]:
+        if not task.is_completed:
+            yield from _first(self._context, [task])
 
     def _call_of(self, batch: _Batch) -> Document:
         digits = names.batch_digits(batch.number)
@@ -375,12 +384,16 @@ class _Group:
         elif state in self._counts:
             self._counts[state] += 1
         else:
-            self._failure = self._failure or _unknown(REPACK)
+            self._fail(_unknown(REPACK))
 
     def _note_failure(self, batch: _Batch, failure: CallFailure) -> None:
         tries = batch.tries.then(failure)
         delay = tries.delay(failure, f"{self._context.instance_id} {batch.number}")
         if delay is None:
-            self._failure = self._failure or failure
+            self._fail(failure)
         else:
             self._paused.append((delay, replace(batch, tries=tries)))
+
+    def _fail(self, failure: CallFailure) -> None:
+        self._failure = self._failure or failure
+        self._context.set_custom_status({IS_ENDING: True})

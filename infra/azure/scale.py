@@ -99,7 +99,7 @@ class Scale(Cut):
 
     @property
     def repack_seconds(self) -> float:
-        """How long all batches take, side by side."""
+        """How long all batches take, side by side: all are called at once, and none waits."""
         return ceil(self.batches / INSTANCES) * self.batch_seconds
 
     @property

@@ -89,10 +89,9 @@ def scripts(draw: st.DrawFn) -> dict[str, list[Line]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def small_groups() -> Iterator[None]:
-    """Few batches are several groups, and several turns of groups."""
+    """Few batches are several groups."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "GROUP_BATCHES_MAX", 2)
-        patch.setattr(limits, "GROUPS_AT_ONCE_MAX", 2)
         yield
 
 

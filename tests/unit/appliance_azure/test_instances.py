@@ -17,6 +17,7 @@ from core.errors import ConflictError, StoreError
 from tests.emulators.durable_api import DurableApi
 from tests.emulators.functions_worker import CallFailedError
 from tests.emulators.task_hub import TaskHub
+from tests.support.function_apps import wait_for
 
 Result = TypeVar("Result")
 ID = "0123456789abcdef" * 2
@@ -146,6 +147,23 @@ def test_what_an_ended_instance_begins_yet_is_over_from_the_start(api: DurableAp
     api.hub.terminate(ID, "the window is over")
     assert api.hub.instances[group].status != "Terminated"
     assert ask(api, "is_over", instance=group) == [True]
+
+
+@pytest.mark.parametrize("failed", [ID, f"{ID}:3:2:0"])
+def test_what_has_failed_is_over_for_calls_that_wait(
+    api: DurableApi, scripted: Scripted, failed: str
+) -> None:
+    """It ends once its calls have, and so do all groups of an attempt when one has failed."""
+    group = f"{ID}:3:2:0"
+    scripted.answers[failed] = {"isDone": False, "customStatus": {"is_ending": True}}
+    other = {ID: group, group: ID}[failed]
+    scripted.answers[other] = {"isDone": False, "customStatus": {"is_ending": False}}
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.start("batches", group, json.dumps("{}"), (ID, 0))
+    wait_for(lambda: all(api.hub.instances[each].custom_status for each in (ID, group)))
+    assert ask(api, "is_over", instance=group) == [True]
+    assert ask(api, "is_over", instance=f"{ID}:3:2:1") == [failed == ID]
+    assert ask(api, "find", instance=failed)[0].is_running
 
 
 def test_lists_are_read_to_their_end_past_pages_that_have_nothing(api: DurableApi) -> None:

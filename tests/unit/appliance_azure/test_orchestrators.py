@@ -7,8 +7,20 @@ import json
 
 from appliance_azure.failures import read_failure
 from core import limits
-from tests.support.durable import Instance
-from tests.support.scripts import DIES, DONE, SUCCESS, planned, published, ranges, run
+from tests.support.durable import Chance, Document, Instance
+from tests.support.scripts import (
+    DIES,
+    DONE,
+    ORDER,
+    SUCCESS,
+    Line,
+    Script,
+    hub_of,
+    planned,
+    published,
+    ranges,
+    run,
+)
 
 JOB = {"job": "nightly", "execution": "event 1", "started": "2026-11-25T20:59:59+00:00"}
 CLAIMED = {"session": "S", "claim": "c", "attempt": 1, "reason": "an event", "job": None}
@@ -83,13 +95,14 @@ def test_a_round_that_is_planned_twice_has_other_instances() -> None:
     assert hub.instances.keys() == {"S", "S:1:1:0", "S:1:2:0"}
 
 
-def test_its_status_tells_counts_alone() -> None:
+def test_its_status_tells_counts_and_that_nothing_has_failed() -> None:
     instance, _, _ = run(
         plan=[planned("repack", numbers=ranges(3), batch_count=3), planned("publish")],
         repack=[DONE],
         publish=SUCCESS,
     )
-    assert instance.custom_status == {"attempt": 1, "round": 0, "batches": 3, "done": 3}
+    counts = {"attempt": 1, "round": 0, "batches": 3, "done": 3}
+    assert instance.custom_status == {**counts, "is_ending": False}
 
 
 def test_a_failed_batch_is_reported_once_by_its_cause_and_its_group_calls_no_more() -> None:
@@ -106,39 +119,89 @@ def test_a_failed_batch_is_reported_once_by_its_cause_and_its_group_calls_no_mor
     assert script.counts()["repack-00000"] == script.counts()["repack-00002"] == 1
 
 
-def test_groups_after_a_failed_one_are_not_begun() -> None:
-    at_once = limits.GROUP_BATCHES_MAX * limits.GROUPS_AT_ONCE_MAX
-    instance, script, _ = run(
-        plan=[planned("repack", numbers=ranges(at_once + 1))],
+def test_all_groups_are_begun_before_the_first_call_is_made() -> None:
+    """Instances take what is next, and none waits for a group that it has no part in."""
+    begun: list[int] = []
+
+    class Counting(Script):
+        def __call__(self, name: str, call: Document) -> Document:
+            begun.append(len(hub.instances))
+            return super().__call__(name, call)
+
+    count = 4 * limits.GROUP_BATCHES_MAX + 1
+    plan = [planned("repack", numbers=ranges(count)), planned("publish")]
+    hub = hub_of(Counting({"plan": plan, "repack": [DONE], "publish": SUCCESS}))
+    instance = hub.start("session", ORDER, "S")
+    hub.run()
+    assert instance.status == "Completed"
+    assert begun == [1, *[6] * (count + 2)]
+
+
+def test_what_is_called_after_a_failure_finds_that_its_group_or_its_session_is_ending() -> None:
+    """The app asks for both statuses before it works on a batch."""
+    worked: list[str] = []
+
+    class App(Script):
+        def __call__(self, name: str, call: Document) -> Document:
+            asked = [hub.instances[id_] for id_ in ("S", call.get("instance", "S"))]
+            if name == "repack" and any(each.custom_status.get("is_ending") for each in asked):
+                return {**call, "state": "stopped"}
+            worked.append(name)
+            return super().__call__(name, call)
+
+    class TurnsFirst(Chance):
+        """Whoever has a message takes notice before the next call is made."""
+
+        def choose(self, count: int) -> int:
+            return len(hub._work) % count
+
+    lines: dict[str, list[Line]] = {
+        "plan": [planned("repack", numbers=ranges(2 * limits.GROUP_BATCHES_MAX))],
+        "repack": [DONE],
+        "repack-00001": ["IntegrityError"],
+        "publish": [published("Running")],
+    }
+    script = App(lines)
+    hub = hub_of(script, TurnsFirst())
+    instance = hub.start("session", ORDER, "S")
+    hub.run()
+    assert worked == ["plan", "repack", "repack", "publish"]
+    assert failed_with(instance)[0] == "SessionFailed"
+    assert script.calls["publish"][0]["error"]["Error"] == "IntegrityError"
+    assert instance.custom_status["is_ending"]
+
+
+def test_of_several_groups_that_fail_the_first_in_order_is_told() -> None:
+    _, script, _ = run(
+        plan=[planned("repack", numbers=ranges(limits.GROUP_BATCHES_MAX + 1))],
         repack=[DONE],
-        repack_00300=["IntegrityError"],
+        repack_00004=["StoreError"],
+        repack_00250=["IntegrityError"],
         publish=[published("Running")],
     )
-    assert instance.status == "Failed"
-    assert len(script.calls) == at_once + 2
+    assert script.calls["publish"][0]["error"]["Error"] == "StoreError"
 
 
-def test_groups_after_a_stopped_one_are_not_begun() -> None:
-    at_once = limits.GROUP_BATCHES_MAX * limits.GROUPS_AT_ONCE_MAX
+def test_a_stop_in_any_group_stops_the_session() -> None:
     instance, script, _ = run(
-        plan=[planned("repack", numbers=ranges(at_once + 1))],
-        repack=[{"state": "stopped"}],
+        plan=[planned("repack", numbers=ranges(limits.GROUP_BATCHES_MAX + 1))],
+        repack=[DONE],
+        repack_00000=[{"state": "stalled"}],
+        repack_00250=[{"state": "stopped"}],
         publish=[published("Stopped")],
     )
     assert (instance.status, script.ends()) == ("Completed", ["stopped"])
-    assert len(script.calls) == at_once + 2
 
 
-def test_groups_after_a_stalled_one_are_repacked_before_the_session_fails() -> None:
-    at_once = limits.GROUP_BATCHES_MAX * limits.GROUPS_AT_ONCE_MAX
+def test_a_stalled_batch_fails_the_session_when_all_groups_are_done() -> None:
     instance, script, _ = run(
-        plan=[planned("repack", numbers=ranges(at_once + 1))],
+        plan=[planned("repack", numbers=ranges(limits.GROUP_BATCHES_MAX + 1))],
         repack=[DONE],
         repack_00000=[{"state": "stalled"}],
         publish=[published("Failed")],
     )
     assert (instance.status, script.ends()) == ("Failed", ["stalled"])
-    assert len(script.calls) == at_once + 3
+    assert len(script.calls) == limits.GROUP_BATCHES_MAX + 3
 
 
 def test_whoever_waits_for_another_try_holds_up_no_other() -> None:
