@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -28,8 +28,10 @@ from core.appliance.calls import Document, describe_failure
 from core.appliance.opening import own_version
 from core.errors import ColdhaulError, ConflictError, StoreError
 from core.ids import JobId
-from core.limits import AZURE_TICK_DELAYS_SECONDS
+from core.limits import AZURE_INSTANCE_DAYS_MAX, AZURE_TICK_DELAYS_SECONDS
 
+# In UTC: early each Sunday.
+FORGETTING_SCHEDULE = "0 17 3 * * 0"
 Answered = tuple[int, Mapping[str, Any]]
 Route = Callable[[Request, Instances], Awaitable[Answered]]
 
@@ -52,6 +54,7 @@ def make_app(environment: Mapping[str, str]) -> df.DFApp:
         ("terminate", "POST", "sessions/{session}/terminate", end_session),
     ):
         _add_route(app, name, method, path, route)
+    app.timer_trigger(schedule=FORGETTING_SCHEDULE, arg_name="timer")(_with_client(app, forget))
     triggers = find_triggers(environment)
     if triggers is not None:
         _add_triggers(app, environment, triggers)
@@ -186,7 +189,13 @@ async def end_session(asked: Request, instances: Instances) -> Answered:
     return 202, {"instance": session_id}
 
 
-# Events and the timer.
+# Events and timers.
+
+
+async def forget(timer: func.TimerRequest, client: Any) -> None:  # noqa: ANN401
+    """Have the task hub forget what ended long ago."""
+    before = datetime.now(UTC) - timedelta(days=AZURE_INSTANCE_DAYS_MAX)
+    write_line(logging.INFO, "forget", {"instances": await Instances(client).forget(before)})
 
 
 def _add_triggers(app: df.DFApp, environment: Mapping[str, str], triggers: Triggers) -> None:

@@ -6,7 +6,7 @@ This is the edge to that client: whatever it raises becomes an error of ours her
 import json
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from azure.durable_functions import DurableOrchestrationClient, OrchestrationRuntimeStatus
@@ -21,10 +21,17 @@ from core.errors import ConflictError, StoreError
 SESSION = "session"
 Result = TypeVar("Result")
 
-_RUNNING = frozenset({"Running", "Pending", "ContinuedAsNew", "Suspended"})
-_STOPPED = frozenset({"Terminated", "Canceled"})
+_RUNNING = (
+    OrchestrationRuntimeStatus.Running,
+    OrchestrationRuntimeStatus.Pending,
+    OrchestrationRuntimeStatus.ContinuedAsNew,
+    OrchestrationRuntimeStatus.Suspended,
+)
+_STOPPED = (OrchestrationRuntimeStatus.Terminated, OrchestrationRuntimeStatus.Canceled)
+_ENDED = [each for each in OrchestrationRuntimeStatus if each not in _RUNNING]
 _CONTINUATION = "x-ms-continuation-token"
-_LISTED = [OrchestrationRuntimeStatus.Running, OrchestrationRuntimeStatus.Pending]
+# Before any instance was made; the hub asks for a moment to begin with.
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +124,15 @@ class Instances:
                 ended = self._client.terminate(status.instance_id, why)
                 await _ask("end the instance", status.instance_id, ended)
 
+    async def forget(self, before: datetime) -> int:
+        """Have the hub forget all that has ended of what was begun before a moment; count it."""
+        asked = self._client.purge_instance_history_by(_EARLIEST, before, _ENDED)
+        found = await _ask("forget the instances", f"begun before {before:%Y-%m-%d}", asked)
+        return int(found.instances_deleted)
+
     async def _list(self, prefix: str | None) -> list[DurableOrchestrationStatus]:
         """Return the statuses of all that run, by their ids' prefix."""
-        options = RpcManagementOptions(runtime_status=_LISTED, instance_id_prefix=prefix)
+        options = RpcManagementOptions(runtime_status=list(_RUNNING), instance_id_prefix=prefix)
         url = options.to_url(self._client._orchestration_bindings.rpc_base_url)
         return await _ask("list the instances", "that run", _read_pages(url))
 
@@ -156,8 +169,7 @@ def read_status(status: Any) -> Instance | None:  # noqa: ANN401  # Its class ha
     """Return what a status says; None for the one that says that there is no instance."""
     if not status:
         return None
-    runtime = status.runtime_status.value if status.runtime_status is not None else ""
-    standing = _standing(runtime)
+    standing = _standing(status.runtime_status)
     error, cause = read_failure(_text(status.output)) if standing == "failed" else ("", "")
     return Instance(
         id=str(status.instance_id),
@@ -172,13 +184,13 @@ def read_status(status: Any) -> Instance | None:  # noqa: ANN401  # Its class ha
     )
 
 
-def _standing(runtime: str) -> str:
+def _standing(runtime: OrchestrationRuntimeStatus | None) -> str:
     """Return one of the proxy's words."""
     if runtime in _RUNNING:
         return "running"
     if runtime in _STOPPED:
         return "aborted"
-    return "succeeded" if runtime == "Completed" else "failed"
+    return "succeeded" if runtime is OrchestrationRuntimeStatus.Completed else "failed"
 
 
 def _text(output: object) -> str:

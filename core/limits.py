@@ -159,6 +159,9 @@ LAMBDA_MEMORY_FOR_CORE_MB = 1769
 # their deadline early enough for that. Publish cannot do half, and has all the time there is.
 AZURE_FUNCTION_SECONDS_MAX = 900
 AZURE_CALL_SECONDS_MAX = 480
+# A task hub keeps instances for ever; ended ones are forgotten after as many days as Step Functions
+# keeps its own. Nothing asks for one by then: how each ended is in its session's reports.
+AZURE_INSTANCE_DAYS_MAX = 90
 # What a tick of Azure's timer orders nobody orders again: it is tried after these waits as well.
 AZURE_TICK_DELAYS_SECONDS = (5, 30, 120)
 # An instance of a Flex Consumption plan has a processor for so many MB of memory.

@@ -310,12 +310,12 @@ def test_a_new_point_starts_a_session_by_itself(site: AzureSite) -> None:
 
 def test_a_tick_of_the_timer_starts_a_session(site: AzureSite) -> None:
     before = set(site.host.hub.instances)
-    site.host.tick()
+    site.host.tick("on_time")
     (instance,) = {each for each in set(site.host.hub.instances) - before if ":" not in each}
     check_copied(site, site.wait(instance))
     assert site.session_view().claim.session_id == instance
     before = set(site.host.hub.instances)
-    site.host.tick()
+    site.host.tick("on_time")
     (instance,) = set(site.host.hub.instances) - before
     ended = site.wait(instance)
     assert (ended.status, ended.output["state"]) == ("Completed", "nothing")

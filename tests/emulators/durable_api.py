@@ -7,7 +7,7 @@ purge instances: all that a client of the SDK can ask of it here.
 import json
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -97,8 +97,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(404)
 
     def do_DELETE(self) -> None:
-        """Purge an instance."""
+        """Purge an instance, or many."""
         match self._parts():
+            case ["instances"] | ["instances", ""]:
+                self._purge_many()
             case ["instances", instance] if instance in self.server.hub.instances:
                 if self.server.hub.instances[instance].status in RUNNING:
                     self._answer(412, "Only orchestrations in a terminal state can be purged")
@@ -120,6 +122,25 @@ class _Handler(BaseHTTPRequestHandler):
             if each.id.startswith(prefix) and (statuses == [""] or each.status in statuses)
         ]
         self._answer(200, found, {_CONTINUATION: str(after)} if instances[after:] else {})
+
+    def _purge_many(self) -> None:
+        """Purge what was made between two moments, of the statuses that are named."""
+        wanted = self._query()
+        statuses = set(wanted.get("runtimeStatus", "").split(",")) - RUNNING
+        if "createdTimeFrom" not in wanted:
+            self._answer(400, "Please provide value for 'createdTimeFrom' parameter.")
+            return
+        first = datetime.fromisoformat(wanted["createdTimeFrom"])
+        last = datetime.fromisoformat(wanted.get("createdTimeTo", datetime.now(UTC).isoformat()))
+        hub = self.server.hub
+        found = [
+            each.id
+            for each in list(hub.instances.values())
+            if first <= each.created <= last and each.status in statuses
+        ]
+        for instance in found:
+            hub.purge(instance)
+        self._answer(200 if found else 404, {"instancesDeleted": len(found)} if found else None)
 
     def _start(self, name: str, instance: str, given: str) -> None:
         if name not in self.server.orchestrators:

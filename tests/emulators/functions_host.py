@@ -124,11 +124,12 @@ class FunctionsHost:
 
     def deliver(self, event: Mapping[str, object]) -> None:
         """Hand an event of Event Grid in; an error of the function comes through."""
-        self._trigger("eventGridTrigger", json.dumps(event))
+        (name,) = self._named("eventGridTrigger")
+        self._trigger(name, json.dumps(event))
 
-    def tick(self) -> None:
-        """Let the timer's moment come."""
-        self._trigger("timerTrigger", json.dumps({"IsPastDue": False}))
+    def tick(self, name: str) -> None:
+        """Let the moment of a timer come."""
+        self._trigger(name, json.dumps({"IsPastDue": False}))
 
     def logged(self) -> list[dict[str, Any]]:
         """Return what the workers have logged: level, logger and message of each line."""
@@ -159,8 +160,7 @@ class FunctionsHost:
         parameter = self.functions[name].trigger["name"]
         return self.call(name, {parameter: {"json": given}}, self._function_seconds, place)
 
-    def _trigger(self, kind: str, given: str) -> None:
-        (name,) = self._named(kind)
+    def _trigger(self, name: str, given: str) -> None:
         parameter = self.functions[name].trigger["name"]
         self.call(name, {parameter: {"json": given}}, self._function_seconds)
 

@@ -30,7 +30,8 @@ from tests.emulators.functions_worker import (
 from tests.support.durable import begin
 
 Document = dict[str, Any]
-RUNNING = frozenset({"Running", "Pending"})
+RUNNING = frozenset({"Running", "Pending", "Suspended"})
+SUSPENDED = "Suspended"
 # Larger messages go by way of a blob in Azure, which costs time: nothing of ours is to be as large.
 MESSAGE_SIZE_MAX = 45 << 10
 _STATE_MARK = "$OutOfProcData$:"
@@ -162,6 +163,11 @@ class TaskHub:
             self._end(found, "Terminated", why)
         return True
 
+    def suspend(self, instance: str) -> None:
+        """Have an instance take no notice of anything but its end."""
+        with self._changed:
+            self.instances[instance].status = SUSPENDED
+
     def purge(self, instance: str) -> None:
         """Forget an instance."""
         with self._changed:
@@ -203,7 +209,7 @@ class TaskHub:
             while not self._is_closed:
                 self._fire_timers()
                 for instance in self.instances.values():
-                    if instance.inbox and instance.status in RUNNING:
+                    if instance.inbox and instance.status in RUNNING - {SUSPENDED}:
                         return instance
                 self._changed.wait(0.05 if self._timers else 1.0)
         return None
@@ -232,7 +238,9 @@ class TaskHub:
             if self.instances.get(instance.id) is not instance or instance.status not in RUNNING:
                 return
             del instance.inbox[: len(taken)]
-            instance.status, instance.updated = "Running", datetime.now(UTC)
+            if instance.status != SUSPENDED:
+                instance.status = "Running"
+            instance.updated = datetime.now(UTC)
             for event, action in begun:
                 history.append({**_event(HistoryEventType(event["EventType"]), now), **event})
                 self._schedule(instance, event["EventId"], action)

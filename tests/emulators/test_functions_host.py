@@ -298,7 +298,7 @@ def test_an_instance_that_is_ended_stays_ended(host: FunctionsHost) -> None:
 
 
 def test_events_and_ticks_call_their_functions(host: FunctionsHost, folder: Path) -> None:
-    host.tick()
+    host.tick("tick")
     host.deliver(created_event("primary", "a/b"))
     assert {path.name for path in (folder / "seen").iterdir()} == {"tick", "b"}
     with pytest.raises(CallFailedError, match="no such event"):

@@ -3,11 +3,13 @@
 import json
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from core.limits import AZURE_FUNCTION_SECONDS_MAX
+from appliance_azure.app import FORGETTING_SCHEDULE
+from core.limits import AZURE_FUNCTION_SECONDS_MAX, AZURE_INSTANCE_DAYS_MAX
 from infra.azure import package
 from infra.packaging import size
 from tests.emulators.functions_host import FunctionsHost
@@ -98,6 +100,20 @@ def test_bindings_are_those_that_functions_need(host: FunctionsHost) -> None:
     without = {"session", "batches", "plan", "publish"}
     assert with_client == host.functions.keys() - without
     assert host.functions["on_time"].trigger["schedule"] == ENVIRONMENT["COLDHAUL_SCHEDULE"]
+    assert host.functions["forget"].trigger["schedule"] == FORGETTING_SCHEDULE
+
+
+def test_each_week_the_hub_forgets_what_ended_long_ago(host: FunctionsHost) -> None:
+    hub = host.hub
+    for instance, days in (("old", AZURE_INSTANCE_DAYS_MAX + 1), ("young", 1)):
+        hub.start("session", instance, json.dumps("{}"))
+        hub.terminate(instance, "by a test")
+        hub.instances[instance].created -= timedelta(days=days)
+    host.tick("forget")
+    assert hub.instances.keys() & {"old", "young"} == {"young"}
+    told = [json.loads(line["message"]) for line in host.logged() if line["logger"] == "coldhaul"]
+    assert told[-1] == {"message": "forget", "instances": 1}
+    host.tick("forget")
 
 
 def test_the_host_gives_a_call_the_time_that_deadlines_count_on() -> None:

@@ -30,6 +30,7 @@ ALWAYS = {
     "repack": "activityTrigger",
     "publish": "activityTrigger",
     "next": "activityTrigger",
+    "forget": "timerTrigger",
     "deployment": "httpTrigger",
     "check": "httpTrigger",
     "start": "httpTrigger",

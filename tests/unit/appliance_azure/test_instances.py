@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -21,6 +21,7 @@ from tests.support.function_apps import wait_for
 
 Result = TypeVar("Result")
 ID = "0123456789abcdef" * 2
+ENDED = ("Completed", "Failed", "Terminated", "Canceled")
 ORDER = {"session": ID, "claim": "c", "attempt": 3, "version": "1.2.3", "reason": "r"}
 
 
@@ -147,6 +148,37 @@ def test_what_an_ended_instance_begins_yet_is_over_from_the_start(api: DurableAp
     api.hub.terminate(ID, "the window is over")
     assert api.hub.instances[group].status != "Terminated"
     assert ask(api, "is_over", instance=group) == [True]
+
+
+def test_what_was_suspended_runs_yet_and_is_ended_like_all_else(api: DurableApi) -> None:
+    """Nobody but a person suspends an instance, and may forget it."""
+    group = f"{ID}:3:1:0"
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.start("batches", group, json.dumps("{}"), (ID, 0))
+    for each in (ID, group):
+        api.hub.suspend(each)
+    assert [each.id for each in ask(api, "running")[0]] == [ID]
+    with pytest.raises(ConflictError):
+        ask(api, "start", instance=ID, order=ORDER | {"attempt": 4})
+    ask(api, "terminate", instance=ID, why="the window is over")
+    assert {api.hub.instances[each].status for each in (ID, group)} == {"Terminated"}
+
+
+def test_only_what_has_ended_and_was_begun_long_ago_is_forgotten(api: DurableApi) -> None:
+    now = datetime.now(UTC)
+    ended = {status: f"{number:032x}" for number, status in enumerate(ENDED)}
+    alive = {status: f"{number:032x}" for number, status in enumerate(("Running", "Suspended"), 8)}
+    for instance in [*ended.values(), *alive.values(), ID]:
+        api.hub.start(SESSION, instance, json.dumps("{}"))
+        api.hub.instances[instance].created = now - timedelta(days=90)
+    for status, instance in (ended | alive).items():
+        api.hub.instances[instance].status = status
+    api.hub.terminate(ID, "over")
+    api.hub.instances[ID].created = now
+    assert ask(api, "forget", before=now - timedelta(days=89)) == [4]
+    assert api.hub.instances.keys() == {*alive.values(), ID}
+    assert ask(api, "forget", before=now - timedelta(days=89)) == [0]
+    assert ask(api, "find", instance=ended["Failed"]) == [None]
 
 
 @pytest.mark.parametrize("failed", [ID, f"{ID}:3:2:0"])
