@@ -7,7 +7,8 @@ events and of the timer are there only where the settings name a job for them.
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import azure.functions as func
 
 from appliance_azure import http
 from appliance_azure.check import inspect
+from appliance_azure.failures import log_failed_session
 from appliance_azure.handlers import INSTANCE, activities, error_document, stop_repack
 from appliance_azure.http import Reply, Request
 from appliance_azure.instances import Instances, ids_of
@@ -28,7 +30,7 @@ from core.appliance.calls import Document, describe_failure
 from core.appliance.opening import own_version
 from core.errors import ColdhaulError, ConflictError, StoreError
 from core.ids import JobId
-from core.limits import AZURE_INSTANCE_DAYS_MAX, AZURE_TICK_DELAYS_SECONDS
+from core.limits import AZURE_INSTANCE_DAYS_MAX, AZURE_ORDER_DELAYS_SECONDS
 
 # In UTC: early each Sunday.
 FORGETTING_SCHEDULE = "0 17 3 * * 0"
@@ -200,16 +202,18 @@ async def forget(timer: func.TimerRequest, client: Any) -> None:  # noqa: ANN401
 
 def _add_triggers(app: df.DFApp, environment: Mapping[str, str], triggers: Triggers) -> None:
     async def on_event(event: func.EventGridEvent, client: Any) -> None:  # noqa: ANN401
-        source = read_settings(environment).ends.source.url
-        if not is_record(source, event.event_type or "", event.subject or ""):
-            write_line(logging.WARNING, "event", {"state": "of something else"})
-            return
-        moment = event.event_time or datetime.now(UTC)
-        await _order("event", Instances(client), event_order(triggers.job, event.id, moment))
+        ordered = event_order(triggers.job, event.id, event.event_time or datetime.now(UTC))
+        with telling_failure(ordered):
+            source = read_settings(environment).ends.source.url
+            if not is_record(source, event.event_type or "", event.subject or ""):
+                write_line(logging.WARNING, "event", {"state": "of something else"})
+                return
+            await order_surely("event", Instances(client), ordered)
 
     async def on_time(timer: func.TimerRequest, client: Any) -> None:  # noqa: ANN401
         ordered = timer_order(triggers.job, datetime.now(UTC))
-        await order_surely("timer", Instances(client), ordered)
+        with telling_failure(ordered):
+            await order_surely("timer", Instances(client), ordered)
 
     if triggers.has_events:
         app.event_grid_trigger(arg_name="event")(_with_client(app, on_event))
@@ -217,9 +221,19 @@ def _add_triggers(app: df.DFApp, environment: Mapping[str, str], triggers: Trigg
         app.timer_trigger(schedule=triggers.schedule, arg_name="timer")(_with_client(app, on_time))
 
 
+@contextmanager
+def telling_failure(ordered: Ordered) -> Iterator[None]:
+    """Log what cannot be started, as a session that failed is."""
+    try:
+        yield
+    except Exception as error:
+        log_failed_session(ordered.instance, error)
+        raise
+
+
 async def order_surely(name: str, instances: Instances, ordered: Ordered) -> None:
-    """Start what was ordered, tried more than once: an event comes again, a tick does not."""
-    for delay in AZURE_TICK_DELAYS_SECONDS:
+    """Start what was ordered, tried more than once: a tick comes once, an event not for ever."""
+    for delay in AZURE_ORDER_DELAYS_SECONDS:
         try:
             await _order(name, instances, ordered)
         except StoreError as error:

@@ -7,10 +7,13 @@ anything, and goes nowhere (I5).
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from appliance_azure.log import FAILED_SESSIONS, write_line
 from core import limits
+from core.appliance.calls import describe_failure
 
 Document = dict[str, Any]
 
@@ -48,6 +51,14 @@ def failure_in(result: object) -> CallFailure | None:
     if not isinstance(error, dict) or not isinstance(error.get("class"), str):
         return CallFailure(kind=NO_ANSWER, message="a function failed and did not say by what")
     return CallFailure(kind=error["class"], message=str(error.get("message", "")))
+
+
+def failure_in_group(result: Any) -> CallFailure | None:  # noqa: ANN401  # JSON, or an error.
+    """Return why a group failed, by itself or by a batch of it."""
+    failure = failure_in(result)
+    if failure is None and result["failure"]:
+        return CallFailure.of(result["failure"])
+    return failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +121,17 @@ class InstanceFailedError(Exception):
     def __init__(self, error: str, cause: str) -> None:
         """Say by what class, and why."""
         super().__init__(json.dumps({"error": error, "cause": cause}))
+        self.error, self.cause = error, cause
+
+
+def log_failed_session(instance: str, error: Exception) -> None:
+    """Write the line that an alert looks for: nobody works on what was ordered any more."""
+    if isinstance(error, InstanceFailedError):
+        told: Document = {"error": error.error, "cause": error.cause}
+    else:
+        failure = describe_failure(error)
+        told = {"error": failure.line, **failure.keys}
+    write_line(logging.ERROR, "session", {"session": instance, FAILED_SESSIONS: 1, **told})
 
 
 def session_failed(published: Document) -> InstanceFailedError:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from appliance_azure.deadline import call_deadline, whole_deadline
 from appliance_azure.groups import ranges_of
-from appliance_azure.log import FAILED_SESSIONS, write_line
+from appliance_azure.log import write_line
 from appliance_azure.opening import open_appliance
 from appliance_azure.settings import read_settings
 from core.appliance.calls import (
@@ -21,13 +21,12 @@ from core.appliance.calls import (
     Opened,
     Step,
     describe_failure,
-    is_failed,
     keys_of,
     line_of_plan,
     line_of_publish,
     line_of_repack,
 )
-from core.engine.step_documents import End, RepackState
+from core.engine.step_documents import RepackState
 from core.engine.steps import Appliance, plan_step, publish_step, repack_step
 
 INSTANCE = "instance"
@@ -70,10 +69,7 @@ class Activities:
         if isinstance(answer, Failure):
             return error_document(answer)
         line = line_of_publish(answer)
-        if is_failed(answer) or _ends_in_failure(call):
-            line[FAILED_SESSIONS] = 1
-        level = logging.WARNING if line["reasons"] or FAILED_SESSIONS in line else logging.INFO
-        _log("publish", call, began, line, level)
+        _log("publish", call, began, line, logging.WARNING if line["reasons"] else logging.INFO)
         return answer.document()
 
     def _call(
@@ -106,11 +102,6 @@ def _log(
 def error_document(failure: Failure) -> Document:
     """Return the answer that an error is."""
     return {"error": {"class": failure.kind, "message": failure.message}}
-
-
-def _ends_in_failure(call: object) -> bool:
-    """Say whether an execution failed: its session may be open yet, and nobody goes on with it."""
-    return isinstance(call, dict) and call.get("end") in {End.FAILED.value, End.STALLED.value}
 
 
 activities = Activities(lambda: open_appliance(read_settings(os.environ)))

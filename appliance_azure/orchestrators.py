@@ -22,6 +22,8 @@ from appliance_azure.failures import (
     InstanceFailedError,
     Tries,
     failure_in,
+    failure_in_group,
+    log_failed_session,
     session_failed,
     shortened,
 )
@@ -81,7 +83,12 @@ def session(context: Context) -> Flow[Document]:
     The input is an order: of the proxy, or of an event or the schedule. The output is what publish
     answered, or what plan did where nothing was to be done.
     """
-    return (yield from _Session(context).run())
+    try:
+        return (yield from _Session(context).run())
+    except Exception as error:
+        # The last that an instance comes to, which no replay does again.
+        log_failed_session(context.instance_id, error)
+        raise
 
 
 def batches(context: Context) -> Flow[Document]:
@@ -221,10 +228,10 @@ class _Session:
             yield from _first(self._context, waiting)
             waiting = [task for task in waiting if not task.is_completed]
             ended = [task.result for task in tasks if task.is_completed]
-            is_ending = any(map(_failure_of_group, ended))
+            is_ending = any(map(failure_in_group, ended))
             self._tell(_count(ended, RepackState.DONE), is_ending=is_ending)
         results = [task.result for task in tasks]
-        for failure in map(_failure_of_group, results):
+        for failure in map(failure_in_group, results):
             if failure is not None:
                 raise _StepFailedError(failure)
         if _count(results, RepackState.STOPPED):
@@ -296,14 +303,6 @@ class _Session:
 
 def _unknown(name: str) -> CallFailure:
     return CallFailure(kind=NO_ANSWER, message=f"{name} answered what is not understood here")
-
-
-def _failure_of_group(result: Any) -> CallFailure | None:  # noqa: ANN401  # JSON, or an error.
-    """Return why a group failed, by itself or by a batch of it."""
-    failure = failure_in(result)
-    if failure is None and result["failure"]:
-        return CallFailure.of(result["failure"])
-    return failure
 
 
 def _count(results: Iterable[Any], state: RepackState) -> int:

@@ -162,8 +162,9 @@ AZURE_CALL_SECONDS_MAX = 480
 # A task hub keeps instances for ever; ended ones are forgotten after as many days as Step Functions
 # keeps its own. Nothing asks for one by then: how each ended is in its session's reports.
 AZURE_INSTANCE_DAYS_MAX = 90
-# What a tick of Azure's timer orders nobody orders again: it is tried after these waits as well.
-AZURE_TICK_DELAYS_SECONDS = (5, 30, 120)
+# What a tick of Azure's timer orders nobody orders again, and an event comes again for a day: both
+# are tried after these waits as well, before anybody is told.
+AZURE_ORDER_DELAYS_SECONDS = (5, 30, 120)
 # An instance of a Flex Consumption plan has a processor for so many MB of memory.
 AZURE_MEMORY_FOR_CORE_MB = 2048
 # A function asks so often whether its session is to stop: each look is two listings.

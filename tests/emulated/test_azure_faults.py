@@ -3,6 +3,7 @@
 Objects are refused by the proxy in front of Azurite, which enforces no roles itself.
 """
 
+import json
 import secrets
 import threading
 from collections import Counter
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from appliance_azure.log import FAILED_SESSIONS
 from core.engine.session import CopySession
 from core.errors import ConflictError, InputError
 from core.model import SessionStatus
@@ -198,6 +200,10 @@ def test_a_target_that_cannot_even_be_listed(site: AzureSite) -> None:
     site.order(session)
     site.until(lambda: site.host.hub.instances[session.id].status not in RUNNING)
     site.ways.clear()
+    logged = [each for each in site.host.logged() if each["logger"] == "coldhaul"]
+    lines = [json.loads(each["message"]) for each in logged]
+    failed = [line for line in lines if line.get(FAILED_SESSIONS)]
+    assert [line["error"] for line in failed if line["session"] == session.id] == ["StoreError"]
     found = site.client.find_latest(session.id)
     assert found is not None
     assert (found.standing, found.error) == ("failed", "StoreError")

@@ -64,20 +64,13 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 // A line of the log that is JSON, and says that a session failed. Each is seen by one evaluation: lines come
 // minutes late, so it counts when they came.
-// An orchestration that failed before there was a session to report, and a tick of the timer that started
-// nothing, are told by the host.
 var query = '''
-union
-  (AppTraces
-    | where ingestion_time() > ago(5m)
-    | where Message has "failed_sessions"
-    | extend line = parse_json(Message)
-    | where toint(line.failed_sessions) > 0
-    | project TimeGenerated, session = tostring(line.session)),
-  (AppRequests
-    | where ingestion_time() > ago(5m)
-    | where Name in ("session", "on_time") and Success == false
-    | project TimeGenerated, session = OperationId)
+AppTraces
+  | where ingestion_time() > ago(5m)
+  | where Message has "failed_sessions"
+  | extend line = parse_json(Message)
+  | where toint(line.failed_sessions) > 0
+  | project TimeGenerated, session = tostring(line.session)
 '''
 
 resource failedSessions 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
@@ -87,7 +80,7 @@ resource failedSessions 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: '${name}: failed sessions'
-    description: 'A session of the Coldhaul appliance failed, or its timer could not start one; its log line and coldhaul session show say why'
+    description: 'A session of the Coldhaul appliance failed, or could not be started; its log line and coldhaul session show say why'
     enabled: true
     severity: 1
     scopes: [

@@ -18,7 +18,7 @@ from appliance_azure.instances import Instance, Instances
 from appliance_azure.triggers import timer_order
 from core.errors import StoreError
 from core.ids import JobId
-from core.limits import AZURE_FUNCTION_SECONDS_MAX, AZURE_TICK_DELAYS_SECONDS
+from core.limits import AZURE_FUNCTION_SECONDS_MAX, AZURE_ORDER_DELAYS_SECONDS
 from tests.unit.appliance_azure.test_settings import ENVIRONMENT
 
 MOMENT = datetime(2026, 3, 1, 22, tzinfo=UTC)
@@ -109,7 +109,7 @@ class Failing(Instances):
 def test_a_tick_of_the_timer_is_ordered_in_spite_of_a_hub_that_fails_for_a_while(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(functions, "AZURE_TICK_DELAYS_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(functions, "AZURE_ORDER_DELAYS_SECONDS", (0, 0, 0))
     caplog.set_level(logging.INFO, "coldhaul")
     ordered = timer_order(JobId("nightly"), MOMENT)
     hub = Failing(3)
@@ -120,12 +120,16 @@ def test_a_tick_of_the_timer_is_ordered_in_spite_of_a_hub_that_fails_for_a_while
         *["cannot look at the instance"] * 3,
         "was there",
     ]
-    with pytest.raises(StoreError):
+    assert not any("failed_sessions" in line for line in lines)
+    with pytest.raises(StoreError), functions.telling_failure(ordered):
         asyncio.run(functions.order_surely("timer", Failing(4), ordered))
+    told = json.loads(caplog.records[-1].getMessage())
+    assert (told["session"], told["failed_sessions"]) == (ordered.instance, 1)
+    assert told["error"] == "cannot look at the instance"
 
 
 def test_the_waits_for_a_tick_end_before_the_function_does() -> None:
-    assert sum(AZURE_TICK_DELAYS_SECONDS) < AZURE_FUNCTION_SECONDS_MAX / 2
+    assert sum(AZURE_ORDER_DELAYS_SECONDS) < AZURE_FUNCTION_SECONDS_MAX / 2
 
 
 def test_errors_are_answered_and_logged_without_what_they_may_hold(

@@ -9,6 +9,7 @@ from appliance_azure.failures import (
     InstanceFailedError,
     Tries,
     failure_in,
+    failure_in_group,
     read_failure,
     session_failed,
     shortened,
@@ -21,6 +22,15 @@ CALL = {"session": "ab" * 16, "claim": "jobs/nightly/claims/a/0.json", "end": "f
 
 def outcome_of(failure: CallFailure) -> str:
     return read_call(PublishCall, {**CALL, "error": failure.document()}).error.outcome()
+
+
+def test_a_group_has_failed_by_itself_or_by_a_batch_of_it() -> None:
+    failure = CallFailure(kind="IntegrityError", message="no luck")
+    assert failure_in_group({"done": 2, "failure": None}) is None
+    assert failure_in_group({"done": 1, "failure": failure.document()}) == failure
+    died = failure_in_group(ValueError("payroll"))
+    assert died is not None
+    assert died.kind == "TaskFailed"
 
 
 def test_an_answer_is_no_failure() -> None:

@@ -84,7 +84,6 @@ def test_a_session_runs_through_the_activities(pair: Pair, logged: Logged) -> No
     record = pair.target.read_record(claims_of(pair.target)[0].record_name)
     assert sum(line["packs"] for line in lines[1:3]) == record.pack_count
     assert all(line["seconds"] >= 0 for line in lines)
-    assert "failed_sessions" not in lines[-1]
 
 
 @pytest.mark.parametrize("kind", [StoreError, IntegrityError, InputError])
@@ -126,8 +125,8 @@ def test_a_call_that_is_none_is_refused(pair: Pair, call: object) -> None:
         assert answer["error"]["class"] == "InputError"
 
 
-def test_a_failed_session_is_counted_once(pair: Pair, logged: Logged) -> None:
-    """And its damage names no item anywhere (I5)."""
+def test_the_damage_of_a_failed_session_names_no_item_anywhere(pair: Pair, logged: Logged) -> None:
+    """I5."""
     source = pair.source.read_record(pair.source.list_records()[-1].name)
     (blob,) = read_state(pair.source, source)[NAME].blobs
     pair.source.store.delete([names.blob(blob)])
@@ -137,20 +136,10 @@ def test_a_failed_session_is_counted_once(pair: Pair, logged: Logged) -> None:
     answers.append(activities.publish(end_of(plan, "publish")))
     assert answers[-1]["status"] == "Failed"
     lines = logged()
-    assert [line.get("failed_sessions") for line in lines] == [None] * (len(lines) - 1) + [1]
     assert lines[-1]["level"] == "WARNING"
     said = f"{answers} {lines}"
     assert "payroll" not in said
     assert NAME.hex() not in said
-
-
-def test_an_attempt_that_failed_is_counted_though_its_session_is_open(
-    pair: Pair, logged: Logged
-) -> None:
-    activities = activities_on(pair)
-    plan = activities.plan({"job": JOB})
-    assert activities.publish(end_of(plan, "failed"))["status"] == "Running"
-    assert logged()[-1]["failed_sessions"] == 1
 
 
 def test_a_call_of_an_instance_that_is_over_is_answered_without_work(logged: Logged) -> None:

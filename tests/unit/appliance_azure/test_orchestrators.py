@@ -4,7 +4,12 @@ What both have to do alike is in tests/parity; here is what only Durable Functio
 """
 
 import json
+import logging
+from collections.abc import Callable
 
+import pytest
+
+from appliance_azure import orchestrators
 from appliance_azure.failures import read_failure
 from core import limits
 from tests.support.durable import Chance, Document, Instance
@@ -287,6 +292,65 @@ def test_a_job_that_copies_each_point_has_the_next_instance_begun() -> None:
     assert first.keys() == JOB.keys()
     assert (first["job"], first["execution"]) == ("nightly", "S S")
     assert first["started"] > "2026-11-25T21:00:00"
+
+
+@pytest.fixture
+def failures(caplog: pytest.LogCaptureFixture) -> Callable[[], list[Document]]:
+    """The lines that an alert looks for."""
+    caplog.set_level(logging.INFO, "coldhaul")
+
+    def read() -> list[Document]:
+        lines = [json.loads(each.getMessage()) for each in caplog.records]
+        return [line for line in lines if line.get("failed_sessions")]
+
+    return read
+
+
+def test_whatever_an_attempt_fails_by_it_writes_one_line_that_says_so(
+    failures: Callable[[], list[Document]],
+) -> None:
+    """Also where the target cannot be opened, so that plan and publish fail alike."""
+    told = {"message": "session", "session": "S", "failed_sessions": 1}
+    scripts: list[tuple[Document, dict[str, list[Line]], str]] = [
+        (ORDER, {"plan": ["InputError"], "publish": ["InputError"]}, "InputError"),
+        (ORDER, {"plan": ["StoreError"], "publish": ["StoreError"]}, "StoreError"),
+        (JOB, {"plan": ["InputError"]}, "InputError"),
+        (ORDER, {"plan": [planned("publish")], "publish": [published("Failed")]}, "SessionFailed"),
+        (ORDER, {"plan": ["InputError"], "publish": [published("Running")]}, "SessionFailed"),
+    ]
+    for number, (order, lines, error) in enumerate(scripts, start=1):
+        instance, _, _ = run(order, **lines)
+        assert failed_with(instance)[0] == error
+        assert len(failures()) == number
+        line = failures()[-1]
+        assert (line["error"], line["cause"]) == failed_with(instance)
+        assert {name: line[name] for name in told} == told
+
+
+def test_an_attempt_that_ends_well_or_is_stopped_writes_no_such_line(
+    failures: Callable[[], list[Document]],
+) -> None:
+    stopped = [published("Stopped")]
+    for state, ends in (("publish", SUCCESS), ("stopped", stopped), ("nothing", SUCCESS)):
+        instance, _, _ = run(plan=[planned(state)], publish=ends)
+        assert instance.status == "Completed"
+    assert failures() == []
+
+
+def test_of_a_bug_in_an_orchestrator_class_and_place_are_told(
+    failures: Callable[[], list[Document]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I5."""
+
+    def fail(_answer: object) -> bool:
+        raise KeyError("payroll")
+
+    monkeypatch.setattr(orchestrators, "is_plan", fail)
+    instance, _, _ = run(plan=[planned("publish")])
+    assert instance.status == "Failed"
+    (line,) = failures()
+    assert line["error_class"] == "KeyError"
+    assert "payroll" not in json.dumps(line)
 
 
 def test_an_instance_that_cannot_begin_the_next_fails_and_says_so() -> None:
