@@ -123,14 +123,15 @@ class Bench:
         return figures, _rows(data, backup, sessions, peers), floor
 
     def measure_plan(self, scale: float) -> None:
-        """Measure planning."""
+        """Measure planning and publishing."""
         count = max(1_000, int(_PLAN_BLOBS * scale))
         _say(f"building tables of {count:,} blobs and planning them")
         with _folder_in(self._folder, "plan") as folder:
-            planning = measure_planning(folder, count)
-        self._print(report.plan_table(self._machine, planning))
+            planning, publishing = measure_planning(folder, count)
+        self._print(report.plan_table(self._machine, (planning, publishing)))
         self.verdicts += judge_plan(planning.blob_count, planning.wall, planning.usage.peak)
         self.documents["plan"] = asdict(planning)
+        self.documents["publish"] = asdict(publishing)
 
     def measure_listing(self, scale: float) -> None:
         """Measure the listing of a large bucket and the plan that follows."""

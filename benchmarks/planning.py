@@ -1,8 +1,10 @@
-"""Planning many blobs against an index of as many, half of them known.
+"""Planning many blobs against an index of as many, half of them known, and publishing them.
 
 The tables are the real ones, in two sealed repositories, but for the packs: of these only names
-and sizes are there, because a plan looks at nothing else. ``python -m benchmarks.planning FOLDER``
-plans what ``prepare`` has built and prints the seconds.
+and sizes are there, because nothing else is looked at. Each step is a process of its own:
+``python -m benchmarks.planning FOLDER plan`` plans what ``prepare`` has built and prints the
+seconds, ``repack`` writes the parts that the session's packs would have left, and ``publish``
+publishes. ``FOLDER prepare COUNT first`` builds a target that knows no blob.
 """
 
 import hashlib
@@ -17,15 +19,27 @@ from benchmarks.machine import ROOT
 from benchmarks.measure import Usage, run
 from core import ids, limits
 from core.catalog.index import mapped_id_sql, range_bounds
+from core.catalog.tables import WORKING_PARQUET
 from core.catalog.workspace import Workspace, quote
+from core.engine.batches import require_plan
 from core.engine.create import create_repository
 from core.engine.jobs import Terms, create_job, load_definition
 from core.engine.plan import run_plan
+from core.engine.publish import run_publish
 from core.engine.run import next_point
 from core.engine.session import CopySession, claim_point, system_clock
+from core.engine.tables import Tables
 from core.format import names
 from core.ids import JobId, PackId
-from core.model import Layer, Parameters, Record, RetentionType, SessionKind, TableObject
+from core.model import (
+    Layer,
+    Parameters,
+    Record,
+    RetentionType,
+    SessionKind,
+    SessionStatus,
+    TableObject,
+)
 from core.sources.repository import Repository, open_repository
 from core.stores.folder import FolderStore
 
@@ -39,21 +53,29 @@ _BLOB_SIZE = 28_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planning:
-    """What planning took: ``wall`` is the plan's, ``usage`` the whole process's."""
+    """What a step took: ``wall`` is its own, ``usage`` the whole process's."""
 
+    step: str
     blob_count: int
     known_count: int
     wall: float
     usage: Usage
 
 
-def measure_planning(folder: Path, blob_count: int) -> Planning:
-    """Build the tables, then plan in a process of its own."""
+def measure_planning(folder: Path, blob_count: int) -> tuple[Planning, Planning]:
+    """Build the tables, then plan and publish, each in a process of its own."""
     prepare(folder, blob_count)
-    command = [sys.executable, "-m", "benchmarks.planning", str(folder)]
+    planning = _measure(folder, "plan")
+    _measure(folder, "repack")
+    return planning, _measure(folder, "publish")
+
+
+def _measure(folder: Path, step: str) -> Planning:
+    command = [sys.executable, "-m", "benchmarks.planning", str(folder), step]
     usage, text = run(command, folder, {"PYTHONPATH": str(ROOT)})
     answer = json.loads(text)
     return Planning(
+        step=step,
         blob_count=answer["new"] + answer["reused"],
         known_count=answer["reused"],
         wall=answer["seconds"],
@@ -61,12 +83,16 @@ def measure_planning(folder: Path, blob_count: int) -> Planning:
     )
 
 
-def prepare(folder: Path, blob_count: int) -> None:
-    """Build a source with a point of so many files and a target with an index of as many blobs."""
+def prepare(folder: Path, blob_count: int, *, is_first: bool = False) -> None:
+    """Build a source with a point of so many files and a target with an index of as many blobs.
+
+    ``is_first``: in the target is nothing yet.
+    """
     source, target = _create(folder / "source"), _create(folder / "target")
     with Workspace(_MEMORY_SIZE) as workspace:
         _write_point(source, workspace, blob_count)
-        _write_index(target, source, workspace, blob_count)
+        if not is_first:
+            _write_index(target, source, workspace, blob_count)
     create_job(target, source, _JOB, Terms(schedule="daily 22:00"), include_newest=True)
 
 
@@ -164,7 +190,8 @@ def _store(repository: Repository, workspace: Workspace, name: str, query: str) 
     return TableObject(name=name, size=size, sha256=sha256, rows=rows)
 
 
-def _plan(folder: Path) -> None:
+def _open_session(folder: Path) -> CopySession:
+    """Open the session of the one point, which is there already after the first step."""
     source, target = (
         open_repository(FolderStore(folder / name), lambda: _SECRET)
         for name in ("source", "target")
@@ -173,15 +200,57 @@ def _plan(folder: Path) -> None:
     point = next_point(target, source, definition, None)
     assert point is not None, "the point is new to the job"
     claim = claim_point(target, definition, point, system_clock)
+    return CopySession(target=target, source=source, claim=claim, definition=definition)
+
+
+def _plan(session: CopySession) -> None:
+    assert run_plan(session) is not None, "without a deadline a plan is finished"
+
+
+def _repack(session: CopySession) -> None:
+    """Write a part for each batch, as if all of it had gone into one pack."""
+    with Workspace(_MEMORY_SIZE) as workspace:
+        tables = Tables(session.target, workspace)
+        for number, batch in enumerate(require_plan(session.target, session.id).batches):
+            pack = ids.new_pack_id()
+            size = _put_pack(session.target, session.id, pack).partition(",")[2]
+            path = workspace.new_path("part")
+            workspace.run(
+                f"""copy (select ordinal, '' as fault, id, unhex(sha256(id)) as digest,
+                    '{session.id}' as session, '{pack}' as pack, {size}::BIGINT as pack_size,
+                    unhex(sha256('{pack}')) as pack_sha256, '' as checksum_kind,
+                    '' as checksum_value, unhex(sha256('{pack}'))::BLOB as header,
+                    (ordinal // 150) * 2100000::BIGINT as frame_offset,
+                    2100000::BIGINT as frame_length,
+                    (ordinal % 150) * {_BLOB_SIZE}::BIGINT as blob_offset, length
+                    from read_parquet({quote(tables.fetch(batch.table.name))}) order by ordinal)
+                to {quote(path)} ({WORKING_PARQUET})"""
+            )
+            session.target.put_table(names.part(session.id, number, 0), path, batch.blob_count)
+            path.unlink()
+            tables.release([batch.table.name])
+
+
+def _publish(session: CopySession) -> None:
+    outcome = run_publish(session)
+    assert outcome.status is SessionStatus.SUCCESS, outcome.report
+
+
+_STEPS = {"plan": _plan, "repack": _repack, "publish": _publish}
+
+
+def _take(folder: Path, step: str) -> dict[str, float]:
+    session = _open_session(folder)
     started = time.monotonic()
-    plan = run_plan(CopySession(target=target, source=source, claim=claim, definition=definition))
+    _STEPS[step](session)
     seconds = time.monotonic() - started
-    assert plan is not None, "without a deadline a plan is finished"
-    answer = {
-        "seconds": seconds, "new": plan.new_blob_count, "reused": plan.reused_blob_count,
-    }  # fmt: skip
-    sys.stdout.write(json.dumps(answer))
+    plan = require_plan(session.target, session.id)
+    return {"seconds": seconds, "new": plan.new_blob_count, "reused": plan.reused_blob_count}
 
 
 if __name__ == "__main__":
-    _plan(Path(sys.argv[1]))
+    match sys.argv[1:]:
+        case [folder, "prepare", count, *first]:
+            prepare(Path(folder), int(count), is_first=first == ["first"])
+        case [folder, step]:
+            sys.stdout.write(json.dumps(_take(Path(folder), step)))

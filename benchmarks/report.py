@@ -135,18 +135,22 @@ def _sums(floor: Floor, core_count: int) -> dict[str, float]:
     return sums | {f"floor on {core_count} cores, wall": floor.wall(core_count)}
 
 
-def plan_table(machine: Machine, planning: Planning) -> list[str]:
-    """Return the section on planning."""
-    head = ("", "wall s", "CPU s", "peak MiB", "blobs", "known")
-    cells = (
-        "plan",
-        f"{planning.wall:.1f}",
-        f"{planning.usage.cpu:.1f}",
-        _mebibytes(planning.usage.peak),
-        f"{planning.blob_count:,}",
-        f"{planning.known_count:,}",
-    )
-    return ["## Planning", "", str(machine), "", *write_table(head, [cells]), ""]
+def plan_table(machine: Machine, steps: Sequence[Planning]) -> list[str]:
+    """Return the section on planning and publishing."""
+    head = ("", "wall s", "CPU s", "peak MiB", "temporary MB", "blobs", "known")
+    rows = [
+        (
+            planning.step,
+            f"{planning.wall:.1f}",
+            f"{planning.usage.cpu:.1f}",
+            _mebibytes(planning.usage.peak),
+            f"{planning.usage.temporary / 1e6:,.0f}",
+            f"{planning.blob_count:,}",
+            f"{planning.known_count:,}",
+        )
+        for planning in steps
+    ]
+    return ["## Planning", "", str(machine), "", *write_table(head, rows), ""]
 
 
 def listing_table(machine: Machine, listing: ListingRun) -> list[str]:

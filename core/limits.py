@@ -44,10 +44,16 @@ BATCH_SIZE_MIN = 544 * MIB
 
 # Blob rows that one plan range holds; keeps one anti-join inside a function's memory.
 RANGE_BLOBS_TARGET = 1 * MIB
+# Blobs that are put into packing order at once, whole batches of them unless one alone has more.
+ORDERED_BLOBS_TARGET = 2 * MIB
 
 # Index and layer objects: one comfortable GET, one Parquet file for DuckDB.
 TABLE_OBJECT_SIZE_MAX = 256 * MIB
 LAYERS_MAX = 32
+# Tables that a session may need once more stay on disk up to so many bytes together, so that small
+# sessions fetch nothing twice; of a large one they are fetched again, since a function has little
+# room for temporary files.
+TABLES_KEPT_SIZE_MAX = 64 * MIB
 
 # The largest JSON object that is read whole: a record, a definition, a keyset.
 JSON_SIZE_MAX = 64 * MIB

@@ -77,6 +77,12 @@ def range_bounds(number: int, count: int) -> tuple[bytes, bytes | None]:
     return low.to_bytes(4, "big"), None if number + 1 == count else high.to_bytes(4, "big")
 
 
+def range_number_sql(blob: str, count: int) -> str:
+    """Return the SQL expression of the number of the range that an id is in."""
+    # The highest number whose lowest id, rounded down as range_bounds does it, is not above.
+    return f"((('0x' || hex({blob}[1:4]))::BIGINT + 1) * {count} - 1) >> 32"
+
+
 def unproved_count(workspace: Workspace, needed: str, known: str) -> int:
     """Count the needed ids (column ``id``) that no known row (column ``id``) provides."""
     (count,) = workspace.row(f"select count(*) from {needed} n anti join {known} k using (id)")

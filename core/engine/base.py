@@ -134,3 +134,9 @@ def open_known(tables: Tables, base: Base) -> None:
     """Create ``known`` and ``excluded`` as a base fixes them."""
     _create_known(tables, base.index, base.parts)
     index_tables.create_excluded(tables.workspace, "excluded", base.excluded)
+
+
+def close_known(tables: Tables, base: Base) -> None:
+    """Drop what ``open_known`` made."""
+    tables.workspace.run("drop view known; drop table excluded")
+    tables.release((*base.index, *base.parts))

@@ -1,7 +1,8 @@
 """Batches of blobs as a plan stores them, and how they are found again by their numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
+from core import limits
 from core.catalog.tables import WORKING_PARQUET
 from core.catalog.workspace import quote
 from core.engine import state
@@ -59,44 +60,85 @@ def read_rounds(target: Repository, session_id: SessionId) -> list[Round]:
             return rounds
 
 
-def create_ordered(tables: Tables, rows: str) -> None:
-    """Create the table ``ordered`` of rows (id, source_id, length, position), numbered from 0."""
+def create_places(tables: Tables, rows: str) -> tuple[int, int, int]:
+    """Create the table ``places`` (n, position, length, reached) of rows in packing order.
+
+    ``rows`` is the query of (id, source_id, length, position), numbered here from 0 by position;
+    ``reached`` adds up lengths. Return the number of rows, of blobs among them, and their bytes.
+    """
+    # Without ids, which are most of a row: all places fit in memory where all rows would not.
     tables.workspace.run(
-        f"""create table ordered as
-        select row_number() over o - 1 as n, id, source_id, length, position,
+        f"""create table places as select row_number() over o - 1 as n, position, length,
             (sum(length) over o)::BIGINT as reached
-        from ({rows}) window o as (order by position)"""
+        from (select position, length from ({rows})) window o as (order by position)"""
     )
+    count, blobs, size = tables.workspace.row(
+        """select count(*), count(*) filter (length > 0), coalesce(sum(length), 0)::BIGINT
+        from places"""
+    )
+    return int(count), int(blobs), int(size)
 
 
 def store_batches(
     tables: Tables,
+    rows: str,
     bounds: BatchLimits,
-    rows: Callable[[int, int], str],
+    batch_rows: Callable[[int, int], str],
     name_of: Callable[[int], str],
-    first: int = 0,
 ) -> tuple[PlannedBatch, ...]:
-    """Cut the table ``ordered`` (n, length, reached) into batches and store them.
+    """Cut ``rows``, of which ``places`` was made, into batches and store them.
 
-    ``rows`` is the query of the batch of the rows from one n up to before another, whose ordinals
-    begin at 0. ``name_of`` names a batch by its number; the first is number ``first``.
+    ``batch_rows`` is the query of the batch of the rows of the view ``ordered`` (n, id, source_id,
+    length, position) from one n up to before another, whose ordinals begin at 0. ``name_of`` names
+    the batches, the first of which is 0.
     """
-    group_size, group_count = group_bounds(bounds)
-    groups = [
+    batches: list[PlannedBatch] = []
+    start = 0
+    for run in _runs(list(cut_batches(_groups(tables, bounds), bounds))):
+        _open_ordered(tables, rows, start, start + sum(batch.count for batch in run))
+        for batch in run:
+            path = tables.workspace.new_path("batch")
+            query = batch_rows(start, start + batch.count)
+            tables.workspace.run(f"copy ({query}) to {quote(path)} ({WORKING_PARQUET})")
+            table = tables.store_file(path, name_of(len(batches)))
+            batches.append(
+                PlannedBatch(table=table, blob_count=batch.count, content_size=batch.size)
+            )
+            start += batch.count
+    return tuple(batches)
+
+
+def _groups(tables: Tables, bounds: BatchLimits) -> list[Group]:
+    size, count = group_bounds(bounds)
+    return [
         Group(count=count, size=size)
         for count, size in tables.workspace.rows(
-            f"""select count(*), sum(length)::BIGINT from ordered
-            group by reached // {group_size}, n // {group_count} order by min(n)"""
+            f"""select count(*), sum(length)::BIGINT from places
+            group by reached // {size}, n // {count} order by min(n)"""
         )
     ]
-    batches = []
-    start = 0
-    for number, batch in enumerate(cut_batches(groups, bounds), first):
-        path = tables.workspace.new_path("batch")
-        tables.workspace.run(
-            f"copy ({rows(start, start + batch.count)}) to {quote(path)} ({WORKING_PARQUET})"
-        )
-        table = tables.store_file(path, name_of(number))
-        batches.append(PlannedBatch(table=table, blob_count=batch.count, content_size=batch.size))
-        start += batch.count
-    return tuple(batches)
+
+
+def _runs(batches: Sequence[Group]) -> Iterator[list[Group]]:
+    """Yield batches that follow each other, as many as are put into order at once."""
+    run: list[Group] = []
+    for batch in batches:
+        if run and sum(each.count for each in run) + batch.count > limits.ORDERED_BLOBS_TARGET:
+            yield run
+            run = []
+        run.append(batch)
+    if run:
+        yield run
+
+
+def _open_ordered(tables: Tables, rows: str, start: int, end: int) -> None:
+    """Create the view ``ordered`` of the rows from number ``start`` up to before ``end``."""
+    low, high = tables.workspace.row(
+        f"select min(position), max(position) from places where n >= {start} and n < {end}"
+    )
+    # A sorted table numbers its rows by itself; a window would carry all columns through it.
+    tables.workspace.run(
+        f"""create or replace table ordered_rows as select id, source_id, length, position
+            from ({rows}) where position >= {low} and position <= {high} order by position;
+        create or replace view ordered as select rowid + {start} as n, * from ordered_rows"""
+    )

@@ -214,4 +214,4 @@ def open_delta(tables: Tables, files: Sequence[Path]) -> None:
     else:
         layer_tables.create_layers(tables.workspace, "no_layers", [])
         relation = f"select 0::BIGINT as row_no, {ITEM_COLUMNS} from no_layers"
-    tables.workspace.run(f"create view delta as {relation}")
+    tables.workspace.run(f"create or replace view delta as {relation}")

@@ -10,16 +10,13 @@ from typing import TypeVar
 
 from core import limits
 from core.catalog import index as index_tables
-from core.catalog import layers as layer_tables
 from core.catalog.tables import INDEX_COLUMNS, WORKING_PARQUET
 from core.catalog.workspace import Workspace, quote, quote_all
 from core.engine import base as bases
 from core.engine import state
-from core.engine.batches import create_ordered, read_plan, store_batches
+from core.engine.batches import create_places, read_plan, store_batches
 from core.engine.bucket_delta import (
-    ORDINAL_BITS,
     batch_sql,
-    blobs_of_delta_sql,
     build_listed_delta,
     described_sql,
     fitting_limits,
@@ -32,6 +29,7 @@ from core.engine.delta import (
     read_source_record,
 )
 from core.engine.listing import Pace, list_bucket
+from core.engine.need import Need
 from core.engine.session import CopySession
 from core.engine.state import Base, Delta, Plan
 from core.engine.tables import ITEM_ROW_SIZE, Tables
@@ -109,12 +107,13 @@ class _Planner:
             return None
         ranges = self._stored_ranges(delta.range_count)
         if len(ranges) < delta.range_count:
-            self._need()
-        for number in range(len(ranges), delta.range_count):
-            if self._is_over():
-                return None
-            ranges.append(self._range(number, delta.range_count))
-            self._has_advanced = True
+            need = Need(self._session, self._tables, delta, len(ranges))
+            for number in range(len(ranges), delta.range_count):
+                if self._is_over():
+                    return None
+                need.open_range(number)
+                ranges.append(self._range(number, delta.range_count))
+                self._has_advanced = True
         if self._is_over():
             return None
         return self._finish(base, delta, tuple(ranges))
@@ -140,8 +139,6 @@ class _Planner:
             delta = self._target.adopt_value(name, built)
             close_delta(self._tables)
             self._has_advanced = True
-        files = self._tables.fetch_all(delta.objects)
-        open_delta(self._tables, files)
         return delta
 
     def _build_delta(self, base: Base) -> Delta | None:
@@ -150,6 +147,8 @@ class _Planner:
             record = read_source_record(source, self._session.claim.source_point)
             sources = Tables(source, self._workspace)
             is_full = build_delta(self._session, base, record, self._tables, sources)
+            sources.release_others()
+            self._release_built(base)
             return self._store_delta(base, record.layers, record.data_set, is_full=is_full)
         assert isinstance(source, BucketSource), "a source is one of the two"
         pace = Pace(is_stopped=self._stop, is_late=self._is_late)
@@ -157,7 +156,12 @@ class _Planner:
         if listing is None:
             return None
         build_listed_delta(self._session, base, listing, self._tables)
+        self._release_built(base)
         return self._store_delta(base, (), source.url, is_full=True)
+
+    def _release_built(self, base: Base) -> None:
+        """Let go of what the delta was made from."""
+        self._tables.release_others((*base.index, *base.parts))
 
     def _store_delta(
         self, base: Base, source_layers: tuple[Layer, ...], data_set: str, *, is_full: bool
@@ -183,22 +187,6 @@ class _Planner:
             data_set=data_set,
         )
 
-    def _need(self) -> None:
-        """Create the table ``need``: every blob of the delta once."""
-        if isinstance(self._session.source, BucketSource):
-            # Blobs of objects are told apart by their paths: none stands twice.
-            self._workspace.run(f"create table need as {blobs_of_delta_sql(self._session)}")
-            return
-        mapped = index_tables.mapped_id_sql(
-            "source_id", self._session.source.space, self._target.id_key
-        )
-        self._workspace.run(
-            f"""create table need as select {mapped} as id, source_id, length, position from (
-                select blob as source_id, max(length)::BIGINT as length,
-                    min((row_no << {ORDINAL_BITS}) | ordinal)::BIGINT as position
-                from {layer_tables.blobs_sql("delta")} group by blob)"""
-        )
-
     def _stored_ranges(self, count: int) -> list[TableObject]:
         """Return what earlier calls have stored."""
         prefix = names.session(self._session.id, "ranges/")
@@ -214,7 +202,7 @@ class _Planner:
     def _range(self, number: int, count: int) -> TableObject:
         """Store one id range's result: new blobs with an empty origin, reused ones with a place."""
         name = state.range_name(self._session.id, number)
-        self._open_range(*index_tables.range_bounds(number, count))
+        self._match(*index_tables.range_bounds(number, count))
         path = self._workspace.new_path("range")
         columns = INDEX_COLUMNS.removeprefix("id, ").removesuffix(", length")
         self._workspace.run(
@@ -223,16 +211,15 @@ class _Planner:
                 from asked n left join matched m using (id))
             to {quote(path)} ({WORKING_PARQUET})"""
         )
-        return self._tables.store_file(path, name)
+        stored = self._tables.store_file(path, name)
+        self._tables.fetch(name)
+        return stored
 
-    def _open_range(self, low: bytes, high: bytes | None) -> None:
-        """Create ``asked`` and ``matched``: what is needed of a range, and one row of what is."""
+    def _match(self, low: bytes, high: bytes | None) -> None:
+        """Create ``matched``: one row of each blob of ``asked`` that is stored already."""
         upper = f"and id < unhex('{high.hex()}')" if high is not None else ""
         is_within = f"id >= unhex('{low.hex()}') {upper}"
         usable = index_tables.usable_sql("known", "excluded")
-        self._workspace.run(
-            f"create or replace table asked as select * from need where {is_within}"
-        )
         self._workspace.run(
             f"""create or replace table matched as select * from
             (select * from {usable} where {is_within}) semi join asked using (id)"""
@@ -246,24 +233,23 @@ class _Planner:
             )
 
     def _finish(self, base: Base, delta: Delta, ranges: tuple[TableObject, ...]) -> Plan:
+        bases.close_known(self._tables, base)
+        self._workspace.run("drop table if exists asked; drop table if exists matched")
         files = quote_all(self._tables.fetch_all(ranges))
         new = f"select id, source_id, length, position from read_parquet({files}) where origin = ''"
         bounds_max, rows = base.limits, _batch_sql
         if isinstance(self._session.source, BucketSource):
+            open_delta(self._tables, self._tables.fetch_all(delta.objects))
             stored = f"(select position from read_parquet({files}) where origin <> '')"
             new += f" union all {described_sql(self._session, stored)}"
             bounds_max, rows = fitting_limits(self._tables, bounds_max), batch_sql
-        create_ordered(self._tables, new)
-        row_count, count, size = self._workspace.row(
-            """select count(*), count(*) filter (length > 0), coalesce(sum(length), 0)::BIGINT
-            from ordered"""
-        )
+        row_count, count, size = create_places(self._tables, new)
         bounds = batch_limits(row_count, size, bounds_max)
         (reused,) = self._workspace.row(
             f"select count(*) from read_parquet({files}) where origin <> ''"
         )
         batches = store_batches(
-            self._tables, bounds, rows, lambda number: names.batch(self._session.id, 1, number)
+            self._tables, new, bounds, rows, lambda number: names.batch(self._session.id, 1, number)
         )
         plan = Plan(
             delta=delta,

@@ -22,7 +22,7 @@ from core.catalog.objects import (
 )
 from core.catalog.workspace import Workspace, spooled
 from core.engine import state
-from core.engine.batches import create_ordered, read_rounds, require_plan, store_batches
+from core.engine.batches import create_places, read_rounds, require_plan, store_batches
 from core.engine.bucket_delta import batch_sql, blobs_of_delta_sql, described_sql, fitting_limits
 from core.engine.delta import DELTA_COLUMNS, close_delta, create_delta, open_delta
 from core.engine.listing import threads_for
@@ -165,22 +165,17 @@ class _RoundPlanner:
         close_delta(self._tables)
         open_delta(self._tables, self._tables.fetch_all(objects))
         nothing = "(select 0::BIGINT as position where false)"
-        create_ordered(
-            self._tables,
-            f"{blobs_of_delta_sql(self._session)} union all "
-            f"{described_sql(self._session, nothing)}",
+        blobs = (
+            f"{blobs_of_delta_sql(self._session)} union all {described_sql(self._session, nothing)}"
         )
-        row_count, blob_count, size = self._workspace.row(
-            """select count(*), count(*) filter (length > 0), coalesce(sum(length), 0)::BIGINT
-            from ordered"""
-        )
+        row_count, blob_count, size = create_places(self._tables, blobs)
         bounds = batch_limits(row_count, size, fitting_limits(self._tables, base.limits))
         batches = store_batches(
             self._tables,
+            blobs,
             bounds,
             batch_sql,
-            lambda batch: names.batch(self._session.id, number, batch),
-            first,
+            lambda batch: names.batch(self._session.id, number, first + batch),
         )
         planned = Round(
             objects=objects,

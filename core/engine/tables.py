@@ -3,7 +3,8 @@
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import accumulate, pairwise
@@ -23,7 +24,7 @@ from core.catalog.tables import (
 from core.catalog.workspace import Workspace, quote
 from core.errors import ConflictError, IntegrityError, NotFoundError
 from core.format.names import INDEX, LAYERS, SESSIONS
-from core.limits import TABLE_OBJECT_SIZE_MAX
+from core.limits import TABLE_OBJECT_SIZE_MAX, TABLES_KEPT_SIZE_MAX
 from core.model import Layer, Record, TableObject
 from core.plan.copy import BatchLimits, Group, cut_batches
 from core.sources.repository import Repository
@@ -44,13 +45,18 @@ _COLUMNS = (
 
 
 class Tables:
-    """The tables of one repository in one workspace; what was fetched once is kept."""
+    """The tables of one repository in one workspace.
+
+    What was fetched stays until it is released; what is released or stored stays for whoever asks
+    next as long as there is little of it.
+    """
 
     def __init__(self, repository: Repository, workspace: Workspace) -> None:
         """Nothing is fetched yet."""
         self.repository = repository
         self.workspace = workspace
         self._fetched: dict[str, Path] = {}
+        self._released: OrderedDict[str, int] = OrderedDict()
 
     def fetch(self, name: str, expected: TableObject | None = None) -> Path:
         """Return the local file of a stored table, checked."""
@@ -65,6 +71,19 @@ class Tables:
     def keep(self, name: str, path: Path) -> None:
         """Take a file of the workspace for a table that was stored from it."""
         self._fetched[name] = path
+
+    def release(self, object_names: Iterable[str]) -> None:
+        """Let go of the files of tables: views of them are void, and they may be deleted."""
+        for name in object_names:
+            if name in self._fetched:
+                self._released[name] = self._fetched[name].stat().st_size
+        while sum(self._released.values()) > TABLES_KEPT_SIZE_MAX:
+            oldest, _ = self._released.popitem(last=False)
+            self._fetched.pop(oldest).unlink()
+
+    def release_others(self, kept: Iterable[str] = ()) -> None:
+        """Let go of the files of all tables but these."""
+        self.release([name for name in self._fetched if name not in set(kept)])
 
     def fetch_all(self, objects: Sequence[TableObject]) -> list[Path]:
         """Return the local files of stored tables, each compared with what is expected."""
@@ -93,6 +112,8 @@ class Tables:
         for name in missing:
             self._check(name, paths[name])
             self._fetched[name] = paths[name]
+        for name in object_names:
+            self._released.pop(name, None)
         return [self._fetched[name] for name in object_names]
 
     def fetch_layers(self, layers: Sequence[Layer]) -> list[list[Path]]:
@@ -177,7 +198,10 @@ class Tables:
         return self.store_file(path, name)
 
     def store_file(self, path: Path, name: str) -> TableObject:
-        """Store a Parquet file of the workspace, or adopt what is stored under its name."""
+        """Store a Parquet file of the workspace, or adopt what is stored under its name.
+
+        The file is released: ``fetch`` what is needed once more.
+        """
         table = _describe(self.workspace, path, name)
         try:
             self.repository.put_table(name, path, table.rows)
@@ -189,8 +213,10 @@ class Tables:
                     f"{name} is stored with {adopted.rows} rows and not with the {table.rows} that "
                     "follow from what it is made of"
                 ) from None
+            self.release([name])
             return adopted
         self._fetched[name] = path
+        self.release([name])
         return table
 
     def describe(self, name: str) -> TableObject:

@@ -12,6 +12,7 @@ from core.catalog.index import (
     mapped_id_sql,
     mapped_list_sql,
     range_bounds,
+    range_number_sql,
     unproved_count,
     usable_sql,
 )
@@ -100,6 +101,21 @@ def test_ranges_cover_all_ids_once(count: int) -> None:
     assert bounds[-1][1] is None
     assert [high for _, high in bounds[:-1]] == [low for low, _ in bounds[1:]]
     assert all(high is None or low < high for low, high in bounds)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 1000])
+def test_an_id_at_a_bound_is_in_the_range_that_begins_there(
+    workspace: Workspace, count: int
+) -> None:
+    for number in range(count):
+        low, _ = range_bounds(number, count)
+        before = (int.from_bytes(low, "big") - 1 & 0xFFFFFFFF).to_bytes(4, "big")
+        blobs = [low + bytes(28), before + b"\xff" * 28]
+        found = [
+            workspace.row("select " + range_number_sql(f"unhex('{blob.hex()}')", count))[0]
+            for blob in blobs
+        ]
+        assert found == [number, (number - 1) % count]
 
 
 def test_unproved_ids_are_counted(workspace: Workspace) -> None:

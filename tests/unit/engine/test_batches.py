@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from core import limits
 from core.catalog.workspace import Workspace, quote
 from core.engine import state
 from core.engine.batches import (
-    create_ordered,
+    create_places,
     describe_plan,
     find_batch,
     read_plan,
@@ -87,22 +88,26 @@ def test_without_a_plan_there_are_none(target: Repository) -> None:
         require_plan(target, SESSION)
 
 
-def test_batches_are_cut_in_order_and_numbered_on(tables: Tables) -> None:
-    create_ordered(
-        tables,
+@pytest.mark.parametrize("at_once", [1, 60, 1000])
+def test_batches_are_cut_in_order_and_numbered_on(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(limits, "ORDERED_BLOBS_TARGET", at_once)
+    new = (
         "select encode(i::VARCHAR) as id, id as source_id, 10::BIGINT as length, "
-        "(1000 - i)::BIGINT as position from range(100) t(i)",
+        "(1000 - i)::BIGINT as position from range(100) t(i)"
     )
+    assert create_places(tables, new) == (100, 100, 1000)
     bounds = BatchLimits(size_max=300, blobs_max=1000)
     batches = store_batches(
         tables,
+        new,
         bounds,
         lambda start, end: (
             f"select n - {start} as ordinal, id, source_id, length from ordered "
             f"where n >= {start} and n < {end} order by n"
         ),
-        lambda number: names.batch(SESSION, 2, number),
-        first=7,
+        lambda number: names.batch(SESSION, 2, 7 + number),
     )
     assert [batch.table.name for batch in batches] == [
         names.batch(SESSION, 2, number) for number in range(7, 7 + len(batches))

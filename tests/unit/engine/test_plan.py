@@ -177,6 +177,8 @@ def test_damage_of_an_earlier_runs_work_is_named(
     """I4."""
     planned(session)
     pair.target.store.delete([state.plan_name(session.id)])
+    # The rows of a delta are read only for ranges that are not stored yet.
+    pair.target.store.delete([state.range_name(session.id, 2)])
     full = names.session(session.id, name)
     broken = LastByteFlipped(pair.target.store, below(full))
     with pytest.raises(IntegrityError, match=full):
