@@ -1,6 +1,7 @@
 """What the app finds wrong with itself: its environment, its identity, what it copies.
 
-Target and source are opened and read, never written to. Every check runs whatever the others found.
+Target and source are opened and read; in the target an object of our own is written and deleted
+again. Every check runs whatever the others found.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from appliance_azure.settings import Settings, read_settings
 from core.appliance.opening import check_retention, open_source, open_target
 from core.engine.check import Finding, Level, failed, passed
 from core.engine.jobs import load_definition
+from core.engine.probe import PREFIX, try_store
 from core.errors import ColdhaulError, InputError
 from core.sources.repository import Repository
 from core.sources.source import Source
@@ -52,11 +54,28 @@ def _inspect_ends(settings: Settings) -> Iterator[Finding]:
 def _inspect_target(
     settings: Settings, target: Repository, source: Source | None
 ) -> Iterator[Finding]:
+    yield _inspect_permissions(target)
     if source is not None:
         try:
             check_retention(target, source)
         except InputError as error:
             yield failed("retention", error)
+    yield from _inspect_job(settings, target, source)
+
+
+def _inspect_permissions(target: Repository) -> Finding:
+    """Do all that a session does with objects of a target, to one that is gone again afterwards."""
+    what = "permissions"
+    try:
+        try_store(target.store)
+    except ColdhaulError as error:
+        return failed(what, error)
+    return passed(what, f"tried below {PREFIX.rpartition('/')[0]}/: write once, read, list, delete")
+
+
+def _inspect_job(
+    settings: Settings, target: Repository, source: Source | None
+) -> Iterator[Finding]:
     job = settings.triggers.job
     if not job:
         yield passed("job", "sessions are started by a proxy alone")

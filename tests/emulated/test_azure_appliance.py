@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from core.engine.probe import PREFIX, delete_probes
 from core.engine.repack import Call, run_repack
 from tests.cli.place import PASSPHRASE
 from tests.emulated.azure_site import AzureSite, AzureWays
-from tests.emulators.faults import Delay, Rule
+from tests.emulators.faults import Delay, Rule, refusal
 from tests.emulators.task_hub import MESSAGE_SIZE_MAX, RUNNING, Moment
 from tests.support.invariants import check_copies
 from tests.support.trees import compare_trees
@@ -146,13 +147,30 @@ def test_a_session_is_watched_and_stopped_and_gone_on_with(site: AzureSite) -> N
 
 def test_the_appliance_is_checked_by_itself(site: AzureSite) -> None:
     found = site.json("appliance", "check", "vault")["findings"]
-    assert {"sign-in", "environment", "target", "source"} <= {each["what"] for each in found}
+    looked_at = {"sign-in", "environment", "target", "source", "permissions"}
+    assert looked_at <= {each["what"] for each in found}
     assert {each["level"] for each in found} == {"ok"}, found
+    assert site.keys(PREFIX) == {}
     site.ways.vault.denied.add("secrets/get")
     found = site.json("appliance", "check", "vault", code=6)["findings"]
     wrong = [each for each in found if each["level"] == "error"]
     assert [each["what"] for each in wrong] == ["target"], found
     assert "Key Vault Secrets User" in wrong[0]["hint"], wrong
+
+
+@pytest.mark.parametrize("operation", ["PutBlob", "PutBlock", "DeleteBlob"])
+def test_a_role_that_lacks_a_write_is_found_and_nothing_is_left(
+    site: AzureSite, operation: str
+) -> None:
+    denial = refusal("azure", "AuthorizationPermissionMismatch")
+    site.ways.objects.add(Rule(fault=denial, operations=frozenset({operation}), path=PREFIX))
+    found = site.json("appliance", "check", "vault", code=6)["findings"]
+    wrong = [each for each in found if each["level"] == "error"]
+    assert [each["what"] for each in wrong] == ["permissions"], found
+    assert "Storage Blob Data" in wrong[0]["detail"], wrong
+    assert bool(site.keys(PREFIX)) is (operation == "DeleteBlob")
+    site.ways.clear()
+    delete_probes(site.target().store)
 
 
 def test_an_instance_that_was_ended_does_no_more_work(site: AzureSite) -> None:

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from core.engine.probe import try_store
 from core.stores.address import parse_address
+from core.stores.opening import open_store
 from tests.emulated.pair import Pair
 from tests.emulated.test_sessions import change_tree, make_tree
 from tests.emulators.fault_proxy import Call
@@ -36,12 +38,18 @@ def test_a_session_asks_for_what_is_granted_and_for_all_of_it(
         source.calls.clear()
         assert pair.json("job", "run", "nightly")["session"]["status"] == "Success"
         asked = {"source": list(source.calls), "target": list(target.calls)}
+        target.calls.clear()
+        try_store(open_store(pair.target_url, pair.target.settings))
+        tried = list(target.calls)
     used = {
         (each.scope.rpartition("/")[2], action)
         for which, calls in asked.items()
         for call in calls
         for each, action in allowed(call, granted(pair, which))
     }
+    # What appliance check tries is granted as well.
+    assert {call.operation for call in tried} >= {"PutBlob", "PutBlock", "DeleteBlob"}
+    assert all(allowed(call, granted(pair, "target")) for call in tried)
     names = {which: parse_address(url).container for which, url in urls(pair).items()}
     assert used == {
         (names["source"], READ),
