@@ -8,7 +8,18 @@ import pytest
 from benchmarks.measure import CommandError, Usage, run
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
-HOLD = "held = bytearray(64 << 20)\nimport time; time.sleep(0.3); print(len(held))"
+HOLD = "held = bytearray(64 << 20); print(len(held), flush=True); input()"
+# Both hold theirs for longer than it takes to look at them.
+HOLD_BOTH = f"""
+import subprocess, sys, time
+pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+both = [subprocess.Popen([sys.executable, "-c", {HOLD!r}], **pipes) for _ in range(2)]
+for each in both:
+    print(each.stdout.readline())
+time.sleep(1)
+for each in both:
+    each.communicate("end\\n")
+"""
 
 
 def test_cpu_of_children_counts(tmp_path: Path) -> None:
@@ -19,12 +30,7 @@ def test_cpu_of_children_counts(tmp_path: Path) -> None:
 
 
 def test_memory_is_that_of_the_largest_process_and_of_all(tmp_path: Path) -> None:
-    script = (
-        "import subprocess, sys\n"
-        f"all = [subprocess.Popen([sys.executable, '-c', {HOLD!r}]) for _ in range(2)]\n"
-        "for each in all: each.wait()"
-    )
-    usage, text = run([sys.executable, "-c", script], tmp_path)
+    usage, text = run([sys.executable, "-c", HOLD_BOTH], tmp_path)
     assert text.split() == [str(64 << 20)] * 2
     assert 64 << 20 <= usage.peak < 110 << 20
     assert usage.peak_sum >= 128 << 20

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 # Of LocalStack's environment, not of ours.
-from localstack.services.lambda_.invocation import runtime_executor  # type: ignore[import-not-found]
+from localstack.services.lambda_.invocation import (  # type: ignore[import-not-found]
+    runtime_executor,
+    version_manager,
+)
 from localstack.services.lambda_.invocation.executor_endpoint import (  # type: ignore[import-not-found]
     StatusErrorException,
 )
@@ -25,10 +28,20 @@ _ENVIRONMENT = {"LANG": "en_US.UTF-8", "HOME": "/nowhere"}
 
 
 def install() -> None:
-    """Have LocalStack run functions by this module, whatever its configuration says."""
-    # Should a version rename it, this has to fail and not be ignored.
+    """Have LocalStack run functions by this module, and count no calls in CloudWatch.
+
+    Nobody looks at its metrics, and each of them takes a request of its own.
+    """
+    # Should a version rename them, this has to fail and not be ignored.
     assert runtime_executor.EXECUTOR_PLUGIN_MANAGER is not None
     runtime_executor.EXECUTOR_PLUGIN_MANAGER = _OnlyPlugin()
+    for name in ("record_cw_metric_invocation", "record_cw_metric_error"):
+        assert callable(getattr(version_manager, name))
+        setattr(version_manager, name, _count_nothing)
+
+
+def _count_nothing(*_: object, **__: object) -> None:
+    pass
 
 
 class _OnlyPlugin:

@@ -2,12 +2,13 @@
 
 LocalStack goes on when a child of a Distributed Map fails and gives null for it. Amazon's Map fails
 at the first one, as no failure is tolerated, and its parent does not learn why the child failed.
-And it makes the tables of its parser anew for every path in every state of every execution, which
-takes most of its time.
+And it makes the tables of its parser anew for every path in every state of every execution, and
+for every call a client that has assumed the role once more, which takes most of its time.
 """
 
 from functools import cache
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 # Of LocalStack's environment, not of ours: its modules have long names.
@@ -24,15 +25,18 @@ _worker = import_module(
 _api = import_module("localstack.aws.api.stepfunctions")
 _paths: Any = import_module(f"{_ASL}.utils.json_path")
 _result_path: Any = import_module(f"{_ASL}.component.common.path.result_path")
+_clients: Any = import_module(f"{_ASL}.utils.boto_client")
 
 _CAUSE = "The specified tolerated failure threshold was exceeded"
 
 
 def install() -> None:
-    """Have a failed child end its Map, and paths parsed once."""
+    """Have a failed child end its Map, paths parsed once, and each role assumed once."""
     # What they return is never changed. Should a version rename them, this has to fail.
     _paths.parse = cache(_paths.parse)
     _result_path.parse = cache(_result_path.parse)
+    assumed = cache(_clients.connect_to.with_assumed_role)
+    _clients.connect_to = SimpleNamespace(with_assumed_role=assumed)
     worker = _worker.DistributedItemProcessorWorker
     evaluate = worker._eval_job
 

@@ -5,6 +5,7 @@ front of it runs nowhere but in Azure. What the tests say of a machine and of a 
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ _TROUBLES = {
     "not there": ("ExecutionDoesNotExist", NOT_THERE),
     "conflict": ("ExecutionAlreadyExists", refused(409, "conflict", "it is another")),
 }
+_PATIENCE_SECONDS = 60
 _OPERATIONS = {"look": ("DescribeExecution", "GET", ""), "stop": ("StopExecution", "POST", "/term")}
 
 
@@ -64,6 +66,14 @@ class Deployed(Protocol):
 
     def troubled(self, operation: str, trouble: str, times: int = -1) -> Any:  # noqa: ANN401
         """Have an operation go wrong so often, and in the end say whether it did: a context."""
+
+
+def wait_for_end(deployed: Deployed, name: str) -> None:
+    """Wait until an execution that was told to end has: Step Functions takes a moment."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while deployed.runs(name):
+        assert time.monotonic() < deadline, f"the execution {name} goes on and on"
+        time.sleep(0.05)
 
 
 class AwsDeployed:
@@ -107,6 +117,7 @@ class AwsDeployed:
         """Stop it in Step Functions."""
         arn = self.stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
         self.stack.client("stepfunctions").stop_execution(executionArn=f"{arn}:{name}")
+        wait_for_end(self, name)
 
     end_ordered = end
 

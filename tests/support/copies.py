@@ -3,9 +3,12 @@
 Packs are small, so that little content makes several of them, and keys are opened cheaply.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -18,15 +21,16 @@ from core.catalog.tables import (
     read_items,
     write_items,
 )
-from core.catalog.workspace import Workspace, quote_all
+from core.catalog.workspace import Workspace, quote
 from core.engine import jobs, run
 from core.engine.layering import extend_layers
 from core.engine.metadata import check_blob
-from core.engine.points import list_points, newest_record, open_visible
+from core.engine.points import list_points, newest_record, open_visible, visible_floor
 from core.engine.run import SessionOutcome
 from core.engine.runner import Runner
 from core.engine.session import CopySession, claim_point, system_clock
 from core.engine.tables import Tables
+from core.errors import NotFoundError
 from core.format import keyset, names, records, wrapping
 from core.ids import JobId, PointId
 from core.limits import BLOB_SIZE_MAX, FORMAT_VERSION, KIB, MIB
@@ -227,11 +231,43 @@ def pin_batches(patch: pytest.MonkeyPatch, size: int) -> None:
     patch.setattr(limits, "BATCH_SIZE_MAX", size)
 
 
+# What was read out of tables, by what is stored: crash tests look at the same ones many times.
+_READ: dict[Hashable, object] = {}
+_READ_MAX = 256
+T = TypeVar("T")
+
+
+def _read_once(key: Hashable, read: Callable[[], T]) -> T:
+    """Return what ``read`` made of the same stored bytes before, or have it read now."""
+    if key not in _READ:
+        while len(_READ) >= _READ_MAX:
+            _READ.pop(next(iter(_READ)))
+        _READ[key] = read()
+    found: T = _READ[key]  # type: ignore[assignment]
+    return found
+
+
+def _stored(repository: Repository, object_names: Iterable[str]) -> Hashable:
+    """Return what stands for the bytes that are stored now; also for whether they can be opened."""
+    stored = {name: repository.store.get(name) for name in object_names}
+    digests = ((name, hashlib.sha256(content).digest()) for name, content in stored.items())
+    return repository.identity, repository.keys is None, tuple(digests)
+
+
 def read_state(repository: Repository, record: Record) -> dict[bytes, Item]:
     """Return a point's visible items by path."""
-    with Workspace(MEMORY_SIZE, threads=1) as workspace:
-        visible = open_visible(Tables(repository, workspace), record, "point")
-        return {item.path: item for item in read_items(workspace, visible)}
+
+    def read() -> dict[bytes, Item]:
+        with Workspace(MEMORY_SIZE, threads=1) as workspace:
+            visible = open_visible(Tables(repository, workspace), record, "point")
+            return {item.path: item for item in read_items(workspace, visible)}
+
+    objects = [table.name for layer in record.layers for table in layer.objects]
+    try:
+        stored = _stored(repository, objects)
+    except NotFoundError:
+        return read()  # Says which, in its own words.
+    return dict(_read_once((stored, record.layers, visible_floor(repository)), read))
 
 
 def read_loose(repository: Repository, record: Record) -> dict[bytes, bytes]:
@@ -304,16 +340,18 @@ def index_places(
     """Return where each blob is, by all index objects or by those named."""
     stored = [head.name for head in target.store.list(names.INDEX)] if index is None else index
     places: dict[bytes, list[tuple[PackRow, PackedBlob]]] = {}
-    with Workspace(MEMORY_SIZE, threads=1) as workspace:
-        tables = Tables(target, workspace)
-        files = [tables.fetch(name) for name in stored]
-        if not files:
-            return places
-        columns = f"{PACK_COLUMNS}, {BLOB_COLUMNS}"
-        for values in workspace.rows(f"select {columns} from read_parquet({quote_all(files)})"):
-            blob = packed_blob(values[7:])
-            places.setdefault(blob.id, []).append((pack_row(values[:7]), blob))
+    for name in stored:
+        for row, blob in _read_once(_stored(target, [name]), partial(_index_rows, target, name)):
+            places.setdefault(blob.id, []).append((row, blob))
     return places
+
+
+def _index_rows(target: Repository, name: str) -> list[tuple[PackRow, PackedBlob]]:
+    columns = f"{PACK_COLUMNS}, {BLOB_COLUMNS}"
+    with Workspace(MEMORY_SIZE, threads=1) as workspace:
+        file = quote(Tables(target, workspace).fetch(name))
+        rows = workspace.rows(f"select {columns} from read_parquet({file})")
+        return [(pack_row(values[:7]), packed_blob(values[7:])) for values in rows]
 
 
 def claims_of(target: Repository) -> list[Claim]:

@@ -14,6 +14,7 @@ from proxy.appliance_aws import AwsAppliance
 from tests.emulators.fault_proxy import FaultProxy
 from tests.emulators.faults import RESET_AFTER, Refusal, Rule, refusal
 from tests.emulators.services import S3Service
+from tests.support.appliance_clouds import AwsDeployed
 from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Stack, deploy, fails
 
 SESSION = SessionId("a1b2c3d4e5f60718293a4b5c6d7e8f90")
@@ -182,13 +183,11 @@ def test_an_execution_that_an_event_ordered_is_found_by_its_job(waiting: Stack) 
     machine = waiting.outputs["StateMachineArn"]
     job, other = JobId("nightly"), JobId("weekly")
     inputs = {"event": '{"job": "nightly"}', "odd": "[1]", f"{SESSION}-70": '{"job": "nightly"}'}
-    arns = {
-        name: steps.start_execution(stateMachineArn=machine, name=name, input=text)["executionArn"]
-        for name, text in inputs.items()
-    }
+    for name, text in inputs.items():
+        steps.start_execution(stateMachineArn=machine, name=name, input=text)
     assert appliance.find_ordered(job) == "event"
     assert appliance.find_ordered(other) is None
-    steps.stop_execution(executionArn=arns.pop("event"))
+    AwsDeployed(waiting).end("event")
     assert appliance.find_ordered(job) is None
-    for arn in arns.values():
-        steps.stop_execution(executionArn=arn)
+    for name in ("odd", f"{SESSION}-70"):
+        AwsDeployed(waiting).end(name)

@@ -28,7 +28,7 @@ from proxy.appliance_run import (
     run_by_appliance,
     watch_execution,
 )
-from tests.support.appliance_clouds import Cloud, Deployed
+from tests.support.appliance_clouds import Cloud, Deployed, wait_for_end
 from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Heard, fails, waits
 from tests.support.copies import Pair, back_up, make_pair
 
@@ -258,6 +258,7 @@ def test_the_next_attempt_follows_the_newest_whoever_began_it(
         assert latest is not None
         assert latest.attempt == attempt
         appliance.stop(session.id, attempt, "by hand")
+        wait_for_end(waiting, f"{session.id}-{attempt}")
     assert find_running(session.id, appliance) is None
     assert [order["attempt"] for order in waiting.orders()[:3]] == [3, 2, 1]
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -44,6 +45,15 @@ def test_the_second_signal_kills() -> None:
     assert done.stdout == b""
 
 
+@pytest.fixture
+def python_like() -> Iterator[None]:
+    """SIGINT as Python has it at first; whoever starts it may have it ignored, as nohup does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_like")
 def test_afterwards_signals_mean_what_they_meant() -> None:
     before = signal.getsignal(signal.SIGINT)
     with stoppable("coldhaul x"):
