@@ -36,7 +36,7 @@ def plan_app(
     refuse_unfit(
         Parameters(
             values=values,
-            problems=(*parameters.problems, *_unnamed_callers(job.target.name, values)),
+            problems=(*parameters.problems, *_missing(job.target.name, appliance.url, values)),
         ),
         "Functions reach Azure Blob Storage, open repositories by Key Vault, and obey whom they "
         "are deployed for.",
@@ -52,13 +52,21 @@ def plan_app(
     )
 
 
-def _unnamed_callers(repository: str, values: Mapping[str, str]) -> Iterator[str]:
-    """Tell that nobody is named whom the app lets in: it would lock out the proxy of before."""
-    if CALLERS not in values:
-        where = key_path(("repositories", repository, "appliance", "parameters", CALLERS))
+def _missing(repository: str, url: str, values: Mapping[str, str]) -> Iterator[str]:
+    """Tell what only the configuration's ``parameters`` can say.
+
+    Where nobody is named whom the app lets in, deploying would lock out the proxy of before.
+    """
+    where = ("repositories", repository, "appliance", "parameters")
+    if not values.get("appName"):
         yield (
-            f"{where}: it is missing; write the object ids of the identities that may use the app, "
-            f"as in {CALLERS} = '[\"OBJECT_ID\"]', or '[]' if no proxy does"
+            f"{key_path((*where, 'appName'))}: it is missing; {url} is no host name that Azure "
+            "gives an app, so it does not say how the app is called: write its name"
+        )
+    if CALLERS not in values:
+        yield (
+            f"{key_path((*where, CALLERS))}: it is missing; write the object ids of the "
+            f"identities that may use the app, as in {CALLERS} = '[\"OBJECT_ID\"]', or '[]' if no proxy does"
         )
 
 

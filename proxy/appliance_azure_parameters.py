@@ -3,6 +3,7 @@
 Pure. What the functions could not open is a problem; no secret ever is among the parameters.
 """
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -18,9 +19,18 @@ from proxy.problems import key_path
 _DEFAULT = ""
 
 
+# The hosts that Azure gives an app: APP, or where they are unique APP-HASH.REGION-NUMBER.
+_HOST = re.compile(
+    r"(?:(?P<app>[a-z0-9-]+)|(?P<unique>[a-z0-9-]+)-[a-z0-9]{16}\.[a-z0-9]+-[0-9]{2})"
+    r"\.(?:azurewebsites\.(?:net|us)|chinacloudsites\.cn)",
+    re.ASCII,
+)
+
+
 def app_name(url: str) -> str:
-    """Return the name of the app that a URL of Azure's leads to."""
-    return (urlsplit(url).hostname or "").partition(".")[0]
+    """Return the name of the app that a URL of Azure's leads to; any other URL says none: ""."""
+    host = _HOST.fullmatch(urlsplit(url).hostname or "")
+    return (host["app"] or host["unique"]) if host else ""
 
 
 def plan_parameters(appliance: ApplianceTable, job: DeployedJob) -> Parameters:

@@ -15,7 +15,6 @@ import pytest
 
 from core.stores.settings import StoreSettings
 from infra.azure.package import kept_package
-from proxy.appliance_azure_parameters import app_name
 from proxy.exits import NOT_READY
 from tests.cli.pages import Page
 from tests.cli.place import ROOT
@@ -31,6 +30,7 @@ AZURE_ENDPOINT = "http://127.0.0.1:10000/devstoreaccount1"
 SERVICE = "coldhaul proxy run"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:coldhaul/vault-AbCdEf"
 # So that the service has something to do at once, and no port is taken that others want.
+PARAMETERS = "[repositories.vault.appliance.parameters]"
 SERVED = {"daily 22:00": "immediate", "127.0.0.1:9464": "127.0.0.1:0"}
 # Which permission a request needs; the names of requests are the vendor's.
 ACTIONS = {
@@ -201,7 +201,6 @@ def test_the_page_of_functions_in_azure_is_true(
     environment = {"REQUESTS_CA_BUNDLE": str(bundle), "SSL_CERT_FILE": str(bundle)}
     with ServedCloud(service, key_vault.environment) as cloud:
         app = cloud.serve(f"{backups}/primary", f"{copies}/vault", {**told, **environment})
-        name = app_name(app.host.url)
         replaced = {
             "https://127.0.0.1:10000/devstoreaccount1": endpoint,
             "/srv/emulator/certificate.pem": str(bundle),
@@ -209,8 +208,8 @@ def test_the_page_of_functions_in_azure_is_true(
             "example-copies": copies.removeprefix("az://"),
             "https://example-vault.vault.azure.net/secrets/vault": secret,
             "https://coldhaul-vault.azurewebsites.net": app.host.url,
-            "--name coldhaul-vault": f"--name {name}",
-            "appName=coldhaul-vault": f"appName={name}",
+            # Which is no name of Azure's.
+            PARAMETERS: f'{PARAMETERS}\nappName = "coldhaul-vault"',
             "Account=devstoreaccount1": f"Account={azurite_https.account}",
             "/srv/data": str(data),
             **SERVED,

@@ -143,9 +143,17 @@ def test_a_prefix_that_would_end_a_condition_is_refused(tmp_path: Path) -> None:
     ("url", "name"),
     [
         ("https://coldhaul-vault.azurewebsites.net", "coldhaul-vault"),
-        ("http://127.0.0.1:7071", "127"),
-        ("https://app-a1b2.westeurope-01.azurewebsites.net", "app-a1b2"),
+        ("https://Vault.AzureWebsites.net:443", "vault"),
+        ("https://vault.azurewebsites.us", "vault"),
+        # A unique host name has a hash of sixteen, and a region with a number.
+        ("https://coldhaul-vault-g9hqaacaadcwdhfn.westus2-01.azurewebsites.net", "coldhaul-vault"),
+        ("https://vault-g9hqaacaadcwdhfn.azurewebsites.net", "vault-g9hqaacaadcwdhfn"),
+        ("https://app-a1b2.westeurope-01.azurewebsites.net", ""),
+        ("https://vault-g9hqaacaadcwdhfn.scm.azurewebsites.net", ""),
+        ("https://vault-g9hqaacaadcwdhfn.westus2-01.example.com", ""),
+        ("https://vault.example.com", ""),
+        ("http://127.0.0.1:7071", ""),
     ],
 )
-def test_an_app_is_called_after_its_url(url: str, name: str) -> None:
+def test_an_app_is_called_after_its_url_where_azure_has_given_that(url: str, name: str) -> None:
     assert app_name(url) == name

@@ -116,6 +116,16 @@ def test_the_commands_of_an_app_are_shown_and_run(
     assert [" ".join(words) for words in shown] == called
 
 
+def test_an_app_at_a_domain_of_ones_own_has_to_be_named(azure: Place) -> None:
+    azure.edit("https://coldhaul-vault.azurewebsites.net", "https://vault.example.com")
+    error = azure.json("appliance", "deploy", "vault", code=2)["error"]
+    (problem,) = error["problems"]
+    assert problem.startswith("repositories.vault.appliance.parameters.appName: it is missing")
+    document = azure.json("appliance", "deploy", "vault", "--set", "appName=mine")
+    assert document["parameters"]["appName"] == "mine"
+    assert all("--name mine" in line for line in document["commands"][1:])
+
+
 def test_sources_of_another_version_are_not_deployed(cloud: Place) -> None:
     folder = sources(cloud, "9.9.9")
     answer = cloud.run("appliance", "deploy", "vault", "--run", "--source", str(folder))
