@@ -66,7 +66,8 @@ def _missing(repository: str, url: str, values: Mapping[str, str]) -> Iterator[s
     if CALLERS not in values:
         yield (
             f"{key_path((*where, CALLERS))}: it is missing; write the object ids of the "
-            f"identities that may use the app, as in {CALLERS} = '[\"OBJECT_ID\"]', or '[]' if no proxy does"
+            f"identities that may use the app, as in {CALLERS} = '[\"OBJECT_ID\"]', or '[]' if "
+            "no proxy does"
         )
 
 
