@@ -2,8 +2,9 @@
 
 import re
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -97,9 +98,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run(words))
 
 
+@cache
+def _parser() -> Callable[..., Any]:
+    """Make the parser of all commands, which takes a process longer than many a command."""
+    return typer.main.get_command(app)
+
+
 def _run(words: list[str]) -> int:
     try:
-        code = app(spell_out(words), prog_name="coldhaul", standalone_mode=False)
+        code = _parser()(spell_out(words), prog_name="coldhaul", standalone_mode=False)
     except _USAGE_ERROR as error:
         return _report_usage(error, words)
     return code if isinstance(code, int) else exits.DONE

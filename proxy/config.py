@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -183,14 +184,16 @@ def _validate(
 
 def _valid_values(model: type[BaseModel], raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the keys of each table that are right by themselves, for the rules about several."""
-    adapters = {
-        key: TypeAdapter[Any](field.rebuild_annotation())
-        for key, field in model.model_fields.items()
-    }
     valid: dict[str, dict[str, Any]] = {}
     for name, table in raw.items():
         values = valid.setdefault(name, {})
-        for key in adapters.keys() & (table if isinstance(table, dict) else {}):
+        for key in model.model_fields.keys() & (table if isinstance(table, dict) else {}):
             with suppress(ValidationError):
-                values[key] = adapters[key].validate_python(table[key])
+                values[key] = _adapter(model, key).validate_python(table[key])
     return valid
+
+
+@cache
+def _adapter(model: type[BaseModel], key: str) -> TypeAdapter[Any]:
+    """Return what validates one key by itself; only for keys that are used, as it takes a while."""
+    return TypeAdapter[Any](model.model_fields[key].rebuild_annotation())
