@@ -1,18 +1,19 @@
-"""The appliance's stack in LocalStack, built and deployed by ``sam`` once a run of the tests."""
+"""The appliance's stack in LocalStack, deployed by ``sam`` once a run of the tests."""
 
 import json
 import os
 import platform
 import shutil
 import subprocess
-import sys
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.stores.address import parse_address
+from infra.aws.package import kept_package
 from tests.architecture.tree import ROOT
 from tests.emulators.folder import RunFolder
 from tests.emulators.programs import INSTALLED
@@ -155,8 +156,8 @@ def deploy(run: RunFolder, service: S3Service) -> Deployed:
 def _deploy(folder: Path, service: S3Service) -> dict[str, object]:
     buckets = [parse_address(service.new_url()).container for _ in range(3)]
     source, target, packages = buckets
-    build = folder / "build"
-    _sam(service, "build", "--build-dir", build, "--template-file", ROOT / "template.yaml")
+    folder.mkdir()
+    template = _packaged(folder)
     parameters = {
         "SourceBucket": source,
         "TargetBucket": target,
@@ -169,13 +170,13 @@ def _deploy(folder: Path, service: S3Service) -> dict[str, object]:
     }
     _sam(
         service,
-        *("deploy", "--template-file", build / "template.yaml", "--stack-name", NAME),
+        *("deploy", "--template-file", template, "--stack-name", NAME),
         *("--s3-bucket", packages, "--capabilities", "CAPABILITY_IAM"),
         *("--no-confirm-changeset", "--no-progressbar"),
         "--parameter-overrides",
         *(f'{name}="{value}"' for name, value in parameters.items()),
     )
-    shutil.rmtree(build)
+    shutil.rmtree(folder)
     (stack,) = service.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
     return {
@@ -184,6 +185,28 @@ def _deploy(folder: Path, service: S3Service) -> dict[str, object]:
         "target_bucket": target,
         "functions": {role: _configuration(service, outputs, role) for role in ROLES},
     }
+
+
+def _packaged(folder: Path) -> Path:
+    """Return the template with the functions' package as one archive.
+
+    ``sam build`` copies the package for each function, and ``sam deploy`` compresses each copy:
+    that this gives the same the page about AWS proves (tests/cli/test_pages.py).
+    """
+    package, archive = kept_package(ARCHITECTURE), folder / "package.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for path in sorted(package.rglob("*")):
+            file.write(path, path.relative_to(package))
+    text = (ROOT / "template.yaml").read_text()
+    for written, meant in (
+        ("CodeUri: infra/aws/function", f"CodeUri: {archive}"),
+        ("DefinitionUri: infra/", f"DefinitionUri: {ROOT}/infra/"),
+    ):
+        assert text.count(written) == 1, written
+        text = text.replace(written, meant)
+    template = folder / "template.yaml"
+    template.write_text(text)
+    return template
 
 
 def _configuration(service: S3Service, outputs: dict[str, str], role: str) -> dict[str, object]:
@@ -204,8 +227,6 @@ def _sam(service: S3Service, *arguments: str | Path) -> None:
             **os.environ,
             "AWS_ENDPOINT_URL": service.endpoint,
             "AWS_DEFAULT_REGION": service.settings.region,
-            "COLDHAUL_ARCHITECTURE": ARCHITECTURE,
-            "PYTHON": sys.executable,
             "SAM_CLI_TELEMETRY": "0",
         },
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The template as it is deployed: ``sam build``, ``sam deploy``, and what came of it."""
+"""The template as it is deployed: ``sam deploy``, and what came of it."""
 
 import json
 
@@ -19,11 +19,19 @@ def test_its_outputs_say_what_and_where_it_is(aws_stack: AwsStack) -> None:
         assert outputs[f"{role}FunctionArn"].endswith(f":function:{NAME}-{role.lower()}")
 
 
+def name_of(stack: AwsStack, resource: str) -> str:
+    """Return what a resource of the template is called; other stacks have such resources too."""
+    client = stack.service.client("cloudformation")
+    found = client.describe_stack_resource(StackName=NAME, LogicalResourceId=resource)
+    name: str = found["StackResourceDetail"]["PhysicalResourceId"]
+    return name.rpartition("/")[2]
+
+
 def test_events_and_schedule_start_sessions_of_the_job(aws_stack: AwsStack) -> None:
     """The emulator fires no schedule: its target and input are looked at."""
     machine = aws_stack.outputs["StateMachineArn"]
     events = aws_stack.service.client("events")
-    (rule,) = events.list_rules()["Rules"]
+    rule = events.describe_rule(Name=name_of(aws_stack, "NewPointRule"))
     assert json.loads(rule["EventPattern"]) == {
         "source": ["aws.s3"],
         "detail-type": ["Object Created"],
@@ -34,8 +42,7 @@ def test_events_and_schedule_start_sessions_of_the_job(aws_stack: AwsStack) -> N
     }
     (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     scheduler = aws_stack.service.client("scheduler")
-    (schedule,) = scheduler.list_schedules()["Schedules"]
-    found = scheduler.get_schedule(Name=schedule["Name"])
+    found = scheduler.get_schedule(Name=name_of(aws_stack, "SessionSchedule"))
     assert found["ScheduleExpression"] == "cron(0 22 * * ? *)"
     for each in (target, found["Target"]):
         assert each["Arn"] == machine
