@@ -24,7 +24,7 @@ from appliance_azure.http import Reply, Request
 from appliance_azure.instances import Instances, ids_of
 from appliance_azure.log import write_line
 from appliance_azure.orchestrators import NEXT, batches, session
-from appliance_azure.settings import Triggers, find_triggers, read_settings
+from appliance_azure.settings import Triggers, find_triggers, job_of_events, read_settings
 from appliance_azure.triggers import Ordered, event_order, is_record, order_of, timer_order
 from core.appliance.calls import Document, describe_failure
 from core.appliance.opening import own_version
@@ -100,9 +100,12 @@ def publish(call: object) -> Document:
 
 
 async def start_next(call: object, client: Any) -> Document:  # noqa: ANN401  # The SDK's, untyped.
-    """Start the instance that copies a job's next point."""
+    """Start the instance that copies the next point of a job, or of that of the app's events."""
     given = call if isinstance(call, dict) else {}
-    ordered = order_of(JobId(given["job"]), given["execution"], given["started"])
+    job = JobId(given["job"]) if "job" in given else job_of_events(os.environ)
+    if job is None:
+        return {"instance": None}
+    ordered = order_of(job, given["execution"], given["started"])
     try:
         await _start(Instances(client), ordered)
     except ColdhaulError as error:

@@ -281,17 +281,18 @@ class _Session:
         is_published = end is End.PUBLISH and published.get("status") in _PUBLISHED
         if not is_published and end is not End.STOPPED:
             raise session_failed(published)
-        if is_published and "job" in self._order and self._plan["more"]:
+        if is_published and self._plan["more"]:
             yield from self._begin_next()
         return shortened(published)
 
     def _begin_next(self) -> Flow[None]:
         """Have an instance of its own copy what an event announced while this one ran.
 
-        An event that comes while a session runs finds it busy and ends.
+        An event that comes while a session runs finds it busy and ends. Where a proxy has ordered
+        this one there is no job to go on with but that of the app's events, if it has any.
         """
         order = {
-            "job": self._order["job"],
+            **({"job": self._order["job"]} if "job" in self._order else {}),
             "execution": f"{self._context.instance_id} {self._plan['session']}",
             "started": self._context.current_utc_datetime.isoformat(),
         }

@@ -95,6 +95,12 @@ def find_triggers(environment: Mapping[str, str]) -> Triggers | None:
     return triggers if triggers.job and not has_problem else None
 
 
+def job_of_events(environment: Mapping[str, str]) -> JobId | None:
+    """Return the job whose sessions new restore points start, None where they start none."""
+    triggers = find_triggers(environment)
+    return triggers.job if triggers is not None and triggers.has_events else None
+
+
 def _read_triggers(environment: Mapping[str, str]) -> Triggers:
     return Triggers(
         job=JobId(environment.get("COLDHAUL_JOB", "")),

@@ -28,6 +28,8 @@ from tests.parity.scenario import (
     load_scenarios,
 )
 
+# That of events, which is looked for after a proxy's session.
+JOB = "of-events"
 ROLE = "arn:aws:iam::000000000000:role/tests"
 PATIENCE_SECONDS = 280
 # Notes each call in a folder and does what the next line of the script there says, the last one
@@ -80,12 +82,17 @@ def scripted_machine(
     localstack: S3Service, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("scripts")
+    (folder / JOB).mkdir()
+    nothing = scenario_called("an order without work ends well").script
+    (folder / JOB / "script.json").write_text(json.dumps(nothing))
     arns = {role: make_function(localstack, role, folder) for role in ROLES}
     values = {
         "PlanFunctionArn": arns["plan"],
         "RepackFunctionArn": arns["repack"],
         "PublishFunctionArn": arns["publish"],
         "MaxConcurrency": "3",
+        "StartOnNewPoint": "true",
+        "JobId": JOB,
         "Version": VERSION,
     }
     definition = json.loads(
@@ -100,6 +107,11 @@ def scripted_machine(
     client.delete_state_machine(stateMachineArn=arn)
     for function in arns.values():
         localstack.client("lambda").delete_function(FunctionName=function)
+
+
+def scenario_called(name: str) -> Scenario:
+    (found,) = (each for each in load_scenarios("aws") if each.name == name)
+    return found
 
 
 def make_function(localstack: S3Service, role: str, folder: Path) -> str:
@@ -169,3 +181,19 @@ def test_the_state_machine_goes_the_way_of(scripted_machine: Machine, scenario: 
     session = f"s{secrets.token_hex(4)}"
     scenario = scenario.for_session(session)
     assert_as_expected(scenario, run(scripted_machine, scenario, session))
+
+
+def test_what_an_event_announced_while_a_proxys_session_ran_is_looked_for_afterwards(
+    scripted_machine: Machine,
+) -> None:
+    """By an execution of its own, which is ordered as an event's is."""
+    before = len(calls_in(scripted_machine.folder / JOB).get("plan", []))
+    session = f"s{secrets.token_hex(4)}"
+    scenario = scenario_called("an order for a session goes on with no other")
+    ended = run(scripted_machine, scenario.for_session(session), session)
+    assert ended.outcome == "succeeded"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(calls := calls_in(scripted_machine.folder / JOB).get("plan", [])) == before:
+        assert time.monotonic() < deadline, "nobody looks"
+        time.sleep(0.1)
+    assert calls[-1].keys() == {"job", "round", "execution", "started"}

@@ -17,6 +17,7 @@ STATE_SIZE_MAX = 256 << 10
 # What a function may run at the most, in seconds.
 FUNCTION_SECONDS_MAX = 900
 THROTTLED = "Lambda.TooManyRequestsException"
+ORDERS = "Order the job"
 NEVER_RETRIED = {"IntegrityError", "InputError", "States.ALL", "States.TaskFailed"}
 
 
@@ -28,8 +29,12 @@ def states(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def tasks() -> dict[str, dict[str, Any]]:
+    """Return the calls of functions."""
     found = states(json.loads(DEFINITION.read_text()))
-    return {name: state for name, state in found if state["Type"] == "Task"}
+    called = {name: state for name, state in found if state["Type"] == "Task"}
+    del called[ORDERS]
+    assert {each["Resource"] for each in called.values()} == {"arn:aws:states:::lambda:invoke"}
+    return called
 
 
 def test_its_judge_finds_nothing() -> None:
@@ -117,6 +122,15 @@ def test_turns_end_long_before_their_history_is_full() -> None:
     assert most * 60 < 25_000 // 2
 
 
+def test_an_execution_that_a_proxy_ordered_orders_the_job_of_events_and_waits_for_nothing() -> None:
+    task = dict(states(json.loads(DEFINITION.read_text())))[ORDERS]
+    assert task["Resource"] == "arn:aws:states:::states:startExecution"
+    assert task["Parameters"]["StateMachineArn.$"] == "$$.StateMachine.Id"
+    assert task["Parameters"]["Input"] == {"job": "${JobId}"}
+    (rule,) = task["Retry"]
+    assert (rule["JitterStrategy"], rule["MaxAttempts"]) == ("FULL", limits.STEP_STORE_RETRIES_MAX)
+
+
 def test_the_map_is_distributed_and_tolerates_no_failure() -> None:
     batches = dict(states(json.loads(DEFINITION.read_text())))["Repack batches"]
     assert batches["ItemProcessor"]["ProcessorConfig"] == {
@@ -130,9 +144,11 @@ def test_the_map_is_distributed_and_tolerates_no_failure() -> None:
 
 def test_it_needs_these_values_and_no_other() -> None:
     assert set(re.findall(r"\$\{(\w+)}", DEFINITION.read_text())) == {
+        "JobId",
         "MaxConcurrency",
         "PlanFunctionArn",
         "PublishFunctionArn",
         "RepackFunctionArn",
+        "StartOnNewPoint",
         "Version",
     }

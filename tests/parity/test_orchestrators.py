@@ -40,6 +40,9 @@ class Run:
         """Begin the next instance, or do what the script says."""
         if name != "next":
             return self.script(name, call)
+        if "job" not in call:
+            # No event starts sessions of this app.
+            return {"instance": None}
         self.start(call)
         return {"instance": self.begun[-1].id}
 

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,6 +127,39 @@ def test_a_tick_of_the_timer_is_ordered_in_spite_of_a_hub_that_fails_for_a_while
     told = json.loads(caplog.records[-1].getMessage())
     assert (told["session"], told["failed_sessions"]) == (ordered.instance, 1)
     assert told["error"] == "cannot look at the instance"
+
+
+class Taking(Instances):
+    """A hub that knows of nothing, and takes every order."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.orders: list[Mapping[str, Any]] = []
+
+    async def find(self, instance: str) -> Instance | None:
+        return None
+
+    async def start(self, instance: str, order: Mapping[str, Any]) -> None:
+        self.orders.append(order)
+
+
+def test_the_next_instance_is_for_the_job_of_the_order_or_of_the_apps_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = Taking()
+    monkeypatch.setattr(functions, "Instances", lambda _client: hub)
+    call = {"execution": "S S", "started": MOMENT.isoformat()}
+    monkeypatch.setenv("COLDHAUL_JOB", "events")
+    monkeypatch.setenv("COLDHAUL_EVENTS", "true")
+    ordered = asyncio.run(functions.start_next({**call, "job": "nightly"}, None))
+    other = asyncio.run(functions.start_next(call, None))
+    assert hub.orders == [{**call, "job": "nightly"}, {**call, "job": "events"}]
+    # The session that it claims follows from execution and moment.
+    assert ordered == other
+    assert ordered["instance"]
+    monkeypatch.setenv("COLDHAUL_EVENTS", "false")
+    assert asyncio.run(functions.start_next(call, None)) == {"instance": None}
+    assert len(hub.orders) == 2
 
 
 def test_the_waits_for_a_tick_end_before_the_function_does() -> None:

@@ -353,6 +353,22 @@ def test_of_a_bug_in_an_orchestrator_class_and_place_are_told(
     assert "payroll" not in json.dumps(line)
 
 
+def test_what_an_event_announced_while_a_proxys_session_ran_is_looked_for_afterwards() -> None:
+    """The event found it busy; which job that was for, if any, the app knows."""
+    instance, script, _ = run(
+        plan=[planned("publish", more=True)], publish=SUCCESS, next=[{"instance": "T"}]
+    )
+    assert instance.status == "Completed"
+    (call,) = script.calls["next"]
+    assert call.keys() == {"execution", "started"}
+
+
+def test_after_a_session_that_was_not_published_nothing_more_is_looked_for() -> None:
+    for state, ends in (("publish", [published("Failed")]), ("stopped", [published("Stopped")])):
+        _, script, _ = run(plan=[planned(state, more=True)], publish=ends)
+        assert "next" not in script.calls
+
+
 def test_an_instance_that_cannot_begin_the_next_fails_and_says_so() -> None:
     instance, script, _ = run(
         JOB,

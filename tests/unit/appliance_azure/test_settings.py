@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance_azure.settings import Triggers, find_triggers, read_settings
+from appliance_azure.settings import Triggers, find_triggers, job_of_events, read_settings
 from core.appliance.ends import End
 from core.errors import InputError
 from core.ids import JobId
@@ -91,6 +91,12 @@ def test_a_signed_url_is_not_repeated() -> None:
 )
 def test_without_triggers_that_are_right_there_are_none(changes: dict[str, str]) -> None:
     assert find_triggers(ENVIRONMENT | changes) is None
+
+
+def test_new_points_start_sessions_of_a_job_only_where_events_do() -> None:
+    assert job_of_events(ENVIRONMENT) == "nightly"
+    assert job_of_events(ENVIRONMENT | {"COLDHAUL_EVENTS": "false"}) is None
+    assert job_of_events({}) is None
 
 
 def test_triggers_are_found_whatever_else_is_wrong() -> None:
