@@ -27,6 +27,15 @@ def name_of(stack: AwsStack, resource: str) -> str:
     return name.rpartition("/")[2]
 
 
+def arn_of_unstarted(stack: AwsStack) -> str:
+    """Return the ARN of the queue that holds what could not start a session."""
+    url, wanted = stack.outputs["UnstartedQueueUrl"], ["QueueArn", "MessageRetentionPeriod"]
+    client = stack.service.client("sqs")
+    found = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+    assert found["MessageRetentionPeriod"] == str(14 * 86_400)
+    return str(found["QueueArn"])
+
+
 def test_events_and_schedule_start_sessions_of_the_job(aws_stack: AwsStack) -> None:
     """The emulator fires no schedule: its target and input are looked at."""
     machine = aws_stack.outputs["StateMachineArn"]
@@ -48,6 +57,7 @@ def test_events_and_schedule_start_sessions_of_the_job(aws_stack: AwsStack) -> N
         assert each["Arn"] == machine
         assert json.loads(each["Input"]) == {"job": "nightly"}
         assert each["RoleArn"] == target["RoleArn"]
+        assert each["DeadLetterConfig"]["Arn"] == arn_of_unstarted(aws_stack)
 
 
 def test_a_changed_function_is_as_deployed_again(aws_stack: AwsStack) -> None:

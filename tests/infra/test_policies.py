@@ -34,7 +34,9 @@ EVERYTHING = {
     "SubnetIds": "subnet-1",
 }
 FUNCTIONS = ("PlanRole", "RepackRole", "PublishRole")
+QUEUE = "arn:aws:sqs:eu-central-1:123456789012:archive-unstarted"
 ARNS = {
+    "UnstartedQueue.Arn": QUEUE,
     "StateMachine": "arn:aws:states:eu-central-1:123456789012:stateMachine:archive",
     **{
         f"{role}Function.Arn": f"arn:aws:lambda:eu-central-1:123456789012:function:{role}"
@@ -243,3 +245,13 @@ def test_each_permission_is_explained() -> None:
         for action in listed(statement["Action"])
     }
     assert {action for action in actions if f"`{action}`" not in text} == set()
+
+
+def test_event_and_schedule_start_executions_and_keep_what_could_not() -> None:
+    found = granted("StartRole", EVERYTHING)
+    assert found == {"states:StartExecution": {ARNS["StateMachine"]}, "sqs:SendMessage": {QUEUE}}
+    (policy,) = (each for each in resources("AWS::SQS::QueuePolicy").values())
+    (statement,) = resolve(policy["PolicyDocument"], EVERYTHING)["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": "NewPointRule.Arn"}}

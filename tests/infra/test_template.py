@@ -86,9 +86,23 @@ def test_event_and_schedule_start_the_job_and_nothing_does_unless_asked() -> Non
         assert target["Arn"] == "StateMachine"
         assert target["Input"] == '{"job": "nightly"}'
         assert target["RoleArn"] == "StartRole.Arn"
+        assert target["DeadLetterConfig"] == {"Arn": "UnstartedQueue.Arn"}
     for name in ("HasEvent", "HasSchedule", "HasJob"):
         assert not holds(name, SERVED)
     assert holds("HasJob", {**SERVED, "Schedule": "rate(1 day)"})
+
+
+def test_every_alarm_may_tell_and_what_could_not_start_rings_one() -> None:
+    alarms = resources("AWS::CloudWatch::Alarm")
+    (topic,) = resources("AWS::SNS::TopicPolicy").values()
+    (statement,) = resolve(topic["PolicyDocument"], SERVED)["Statement"]
+    told = {arn.rpartition(":")[2] for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]}
+    assert told == {resolve(each["AlarmName"], SERVED) for each in alarms.values()}
+    assert all(each["AlarmActions"] == [{"Ref": "FailureTopic"}] for each in alarms.values())
+    unstarted = resolve(alarms["UnstartedAlarm"], SERVED)
+    assert unstarted["Dimensions"] == [{"Name": "QueueName", "Value": "UnstartedQueue.QueueName"}]
+    for name in ("UnstartedQueue", "UnstartedAlarm"):
+        assert template()["Resources"][name]["Condition"] == "HasJob"
 
 
 def test_no_function_has_a_door_to_the_internet_of_ours() -> None:
