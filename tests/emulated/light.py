@@ -91,7 +91,13 @@ def _function(service: S3Service, role: str, package: Path) -> dict[str, Any]:
 
 
 def _machine(service: S3Service, values: dict[str, str]) -> str:
-    values = {**values, "MaxConcurrency": str(MAX_CONCURRENCY), "Version": own_version()}
+    values = {
+        **values,
+        "MaxConcurrency": str(MAX_CONCURRENCY),
+        "StartOnNewPoint": "false",
+        "JobId": "none",
+        "Version": own_version(),
+    }
     text = re.sub(r"\$\{(\w+)}", lambda found: values[found[1]], DEFINITION.read_text())
     machine = json.loads(text)
     hurry(machine)
