@@ -58,6 +58,9 @@ TABLES_KEPT_SIZE_MAX = 64 * MIB
 # The largest JSON object that is read whole: a record, a definition, a keyset.
 JSON_SIZE_MAX = 64 * MIB
 
+# The largest object that is read by one request: such a JSON object, stored.
+WHOLE_OBJECT_SIZE_MAX = JSON_SIZE_MAX + MIB
+
 # Multipart uploads: each part is a request that costs money, each buffered part is memory.
 UPLOAD_PART_SIZE = 32 * MIB
 UPLOAD_PARTS_IN_FLIGHT_MAX = 3

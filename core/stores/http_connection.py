@@ -5,6 +5,7 @@ general reader of headers alone takes more of the processor than all else about 
 """
 
 import http.client
+import io
 import re
 import socket
 from collections.abc import Mapping
@@ -14,9 +15,10 @@ from core.limits import HTTP_HEAD_SIZE_MAX
 
 # Most answers to small objects come in one piece of this size, head and body.
 _BUFFER_SIZE = 32 << 10
-# What no line of a request may hold: it would begin another line, or mean another byte.
-_UNFIT = re.compile(r"[^\t\x20-\x7e]")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\n]*|\r)?\n")
+# What a line of a request may hold; all else would begin another line, or mean another byte.
+_FIT = re.compile(r"[\t\x20-\x7e]*+")
+_HEAD_END = re.compile(rb"\n\r?\n")
+_STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\n]*|\r)?")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _HEAD_ENDS = frozenset({b"\r\n", b"\n"})
@@ -52,7 +54,9 @@ class HttpConnection:
         assert isinstance(connected.sock, socket.socket)
         self._connected = connected
         self.sock = connected.sock
-        self._reader = self.sock.makefile("rb", _BUFFER_SIZE)
+        reader = self.sock.makefile("rb", _BUFFER_SIZE)
+        assert isinstance(reader, io.BufferedReader)
+        self._reader = reader
 
     def close(self) -> None:
         """End it."""
@@ -63,7 +67,7 @@ class HttpConnection:
         """Send a request with exactly these headers."""
         lines = [f"{method} {target} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        if _UNFIT.search("".join(lines)):
+        if not _FIT.fullmatch("".join(lines)):
             # What it is may be a secret.
             raise UnfitRequestError("a request holds a character that none may hold")
         self.sock.sendall("\r\n".join([*lines, "\r\n"]).encode("ascii"))
@@ -74,7 +78,7 @@ class HttpConnection:
         while status < 200:
             minor, status, headers = self._read_head()
         wish = headers.get("connection", "").lower()
-        is_kept = "keep-alive" in wish if minor == b"0" else "close" not in wish
+        is_kept = "keep-alive" in wish if minor == "0" else "close" not in wish
         if method == "HEAD" or status in _BODILESS:
             body = b""
         elif "transfer-encoding" in headers:
@@ -83,21 +87,28 @@ class HttpConnection:
             body = self._read_length(headers.get("content-length", ""), size_max)
         return Reply(status, headers, body), is_kept
 
-    def _read_head(self) -> tuple[bytes, int, dict[str, str]]:
-        readline, left = self._reader.readline, HTTP_HEAD_SIZE_MAX
-        line = readline(left)
-        if not line:
-            raise http.client.RemoteDisconnected("the server closed the connection")
+    def _read_head(self) -> tuple[str, int, dict[str, str]]:
+        # Nearly always the whole head is there as soon as anything is.
+        end = _HEAD_END.search(self._reader.peek())
+        head = self._reader.read(end.end()) if end else self._read_lines()
+        line, _, fields = head.decode("latin-1").partition("\n")
         found = _STATUS_LINE.fullmatch(line)
         if found is None:
             raise http.client.BadStatusLine("what came is no answer")
-        lines: list[bytes] = []
-        while (line := readline(left)) not in _HEAD_ENDS:
-            left -= len(line)
-            if not line.endswith(b"\n"):
+        return found[1], int(found[2]), _parse_headers(fields)
+
+    def _read_lines(self) -> bytes:
+        """Return a head that comes in pieces, or one line that begins none."""
+        readline, left = self._reader.readline, HTTP_HEAD_SIZE_MAX
+        lines = [readline(left)]
+        if not lines[0]:
+            raise http.client.RemoteDisconnected("the server closed the connection")
+        while lines[0].startswith(b"HTTP/") and lines[-1] not in _HEAD_ENDS:
+            left -= len(lines[-1])
+            lines.append(readline(left))
+            if not lines[-1].endswith(b"\n"):
                 raise http.client.HTTPException("the answer's head is cut, or far too long")
-            lines.append(line)
-        return found[1], int(found[2]), _parse_headers(b"".join(lines).decode("latin-1"))
+        return b"".join(lines)
 
     def _read_length(self, length: str, size_max: int) -> bytes:
         if not _LENGTH.fullmatch(length):
@@ -140,10 +151,10 @@ class HttpConnection:
 
 
 def _parse_headers(text: str) -> dict[str, str]:
-    """Return the headers of lines that each end with a line feed."""
+    """Return the headers of lines that each end with a line feed, the last of which is empty."""
     headers: dict[str, str] = {}
     name = ""
-    for line in text.split("\n")[:-1]:
+    for line in text.split("\n")[:-2]:
         if line[0] in " \t":
             # A value that goes on in another line, as older servers write them.
             headers[name] = f"{headers.get(name, '')} {line.strip()}"

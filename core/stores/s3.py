@@ -1,7 +1,9 @@
 """Objects in Amazon S3, or in storage that speaks its language.
 
-Small objects are read, written and listed by obstore, whose calls let go of the interpreter lock;
-all else is boto3's. Every request is run by one ``Pacer``. Names are keys below the prefix.
+Whole objects are read by requests of our own (see ``s3_request``): they take less of the processor.
+Parts of objects are read, small objects written and names listed by obstore, whose calls let go of
+the interpreter lock; all else is boto3's. Every request is run by one ``Pacer``. Names are keys
+below the prefix.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,8 +15,10 @@ from typing import Any
 import obstore
 
 from core.errors import ColdhaulError, NotFoundError, StoreError
+from core.limits import WHOLE_OBJECT_SIZE_MAX
 from core.stores.address import derive_vendor, parse_plain_address
-from core.stores.pacing import Pacer, share_bandwidth
+from core.stores.http_connection import BodySizeError
+from core.stores.pacing import Pacer, TransientError, share_bandwidth
 from core.stores.ranges import read_exactly
 from core.stores.s3_answers import OBSTORE_ERRORS, Answer, answer_of
 from core.stores.s3_archived import Archive, archived_class
@@ -28,6 +32,7 @@ from core.stores.s3_errors import (
 )
 from core.stores.s3_keeping import find_keeping
 from core.stores.s3_listing import Listing, list_objects
+from core.stores.s3_request import S3Requests
 from core.stores.s3_unfinished import list_uploads
 from core.stores.s3_upload import S3Upload, Target
 from core.stores.settings import StoreSettings
@@ -57,6 +62,7 @@ class S3Store:
         self._bucket = self._address.container
         self._root = f"{self._address.prefix}/" if self._address.prefix else ""
         self._client = S3Client(self._address, settings)
+        self._requests = S3Requests(self._client, self._address, settings)
         self._pacer = Pacer(refresh=self._client.refresh)
         self._reading = share_bandwidth(f"read {self.url}", settings.read_bandwidth)
         self._writing = share_bandwidth(f"write {self.url}", settings.write_bandwidth)
@@ -99,15 +105,8 @@ class S3Store:
     def get(self, name: str) -> bytes:
         """Return a whole object, or raise ``NotFoundError``."""
         check_name(name)
-        path = self._root + name
-
-        def attempt() -> bytes:
-            try:
-                return obstore.get(self._client.connection.fast, path).bytes().to_bytes()
-            except OBSTORE_ERRORS as error:
-                raise self._judge_read(error, name) from error
-
-        data = self._pacer.run(attempt)
+        request = self._client.request("read", name, "s3:GetObject")
+        data = self._pacer.run(lambda: self._get(name, request))
         self._reading.take(len(data), self._pacer.sleep)
         return data
 
@@ -276,6 +275,25 @@ class S3Store:
             raise missing_bucket(self._bucket) from None
         self._is_seen = True
 
+    def _get(self, name: str, request: Request) -> bytes:
+        path = self._root + name
+        try:
+            return self._requests.send(
+                "GET",
+                path,
+                request,
+                size_max=WHOLE_OBJECT_SIZE_MAX,
+                judge_answer=partial(self._judge_refused, name),
+            ).body
+        except TransientError as error:
+            if not isinstance(error.__cause__, BodySizeError):
+                raise
+        # Whatever it is, we have not written it; obstore needs no room for it before it comes.
+        try:
+            return obstore.get(self._client.connection.fast, path).bytes().to_bytes()
+        except OBSTORE_ERRORS as error:
+            raise self._judge_read(error, name) from error
+
     def _read_range(self, name: str, offset: int, length: int) -> bytes:
         """Return what there is of these bytes, by one request."""
         path = self._root + name
@@ -319,17 +337,22 @@ class S3Store:
         return judge(error, request, self._client.endpoint)
 
     def _judge_read(self, error: Exception, name: str) -> ColdhaulError:
-        """Judge a failed read; whether a 403 means an archived object is told by a head."""
         request = self._client.request("read", name, "s3:GetObject")
         answer = answer_of(error)
+        if answer.trouble:
+            return self._judge(error, request)
+        return self._judge_refused(name, answer, request)
+
+    def _judge_refused(self, name: str, answer: Answer, request: Request) -> ColdhaulError:
+        """Judge a refused read; whether a 403 means an archived object is told by a head."""
         if answer.status == 403 and answer.code in {"", "InvalidObjectState"}:
             try:
                 found = archived_class(self._head(name), self._vendor, datetime.now(UTC))
             except (StoreError, NotFoundError):
-                return self._judge(error, request)
+                return judge_answer(answer, request)
             if found:
                 return not_ready(request.location, found)
-        return self._judge(error, request)
+        return judge_answer(answer, request)
 
 
 def _head_of(name: str, found: Mapping[str, Any]) -> ObjectHead:

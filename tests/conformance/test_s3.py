@@ -6,8 +6,10 @@ from functools import cache
 import pytest
 from botocore.exceptions import ClientError
 
+from core.limits import ERROR_DOCUMENT_SIZE_MAX
 from core.stores.address import parse_address
 from core.stores.opening import open_store
+from core.stores.s3 import S3Store
 from core.stores.s3_client import Boto
 from core.stores.settings import StoreSettings
 from core.stores.store import Store
@@ -81,6 +83,16 @@ class S3Conformance(StoreConformance):
     def medium(self, request: pytest.FixtureRequest) -> Medium:
         service: S3Service = request.getfixturevalue(self.emulator)
         return S3Medium(service, *share_bucket(service))
+
+    def test_what_is_larger_than_any_object_of_ours_is_read_all_the_same(
+        self, medium: Medium, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("core.stores.s3.WHOLE_OBJECT_SIZE_MAX", 0)
+        data = secrets.token_bytes(ERROR_DOCUMENT_SIZE_MAX + 1)
+        medium.write("large", data)
+        assert isinstance(medium.store, S3Store)
+        assert medium.store.get("large") == data
+        assert medium.store.pacer.retry_count == 0
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -131,6 +132,21 @@ def test_chunks_are_joined_and_their_end_is_read() -> None:
 def test_what_is_no_whole_answer_is_an_error(sent: bytes) -> None:
     with pytest.raises(http.client.HTTPException):
         read(sent)
+
+
+def test_a_head_may_come_in_pieces() -> None:
+    with connected(b"HTTP/1.1 200 OK\r\nA: b\r\n") as (connection, peer):
+        later = threading.Timer(0.1, peer.sendall, [b"Content-Length: 2\n\r\nhi"])
+        later.start()
+        reply, is_kept = connection.read("GET", 9)
+        later.join()
+    assert (reply.headers, reply.body, is_kept) == ({"a": "b", "content-length": "2"}, b"hi", True)
+
+
+def test_who_does_not_speak_http_is_not_waited_for() -> None:
+    greeting = b"220 mail.example ESMTP\r\n"
+    with connected(greeting) as (connection, _), pytest.raises(http.client.BadStatusLine):
+        connection.read("GET", 9)
 
 
 def test_silence_ends_a_request() -> None:
