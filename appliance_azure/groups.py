@@ -57,6 +57,12 @@ def session_instance(instance: str) -> str:
     return instance.partition(_MARK)[0]
 
 
+def attempt_of(instance: str) -> int | None:
+    """Return the number of the attempt that began a group's instance; None of any other."""
+    attempt = instance.partition(_MARK)[2].partition(_MARK)[0]
+    return int(attempt) if attempt.isdecimal() else None
+
+
 def _ranges_in(text: str) -> Iterator[range]:
     for part in text.split():
         first, _, last = part.partition("-")

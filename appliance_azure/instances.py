@@ -15,7 +15,7 @@ from azure.durable_functions.models.RpcManagementOptions import RpcManagementOpt
 from azure.durable_functions.models.utils import http_utils
 
 from appliance_azure.failures import read_failure
-from appliance_azure.groups import IS_ENDING, session_instance
+from appliance_azure.groups import IS_ENDING, attempt_of, session_instance
 from core.errors import ConflictError, StoreError
 
 SESSION = "session"
@@ -80,11 +80,14 @@ class Instances:
 
         One that nothing is known of has not: the hub sends out an instance's first calls before it
         writes the first status of the instance. An attempt may begin instances after it was ordered
-        to end, and those end by this alone. One that failed ends once all its calls have.
+        to end, and those end by this alone, as do those of one that the hub itself has ended:
+        whatever has taken its place by now. One that failed ends once all its calls have.
         """
         for each in {session_instance(instance), instance}:
             found = await self.find(each)
-            if found is not None and (not found.is_running or found.counts.get(IS_ENDING)):
+            if found is None:
+                continue
+            if not found.is_running or found.counts.get(IS_ENDING) or _is_newer(found, instance):
                 return True
         return False
 
@@ -182,6 +185,13 @@ def read_status(status: Any) -> Instance | None:  # noqa: ANN401  # Its class ha
         error=error,
         cause=cause,
     )
+
+
+def _is_newer(found: Instance, instance: str) -> bool:
+    """Say whether an attempt is another than the one that began a group's instance."""
+    attempt = attempt_of(instance)
+    is_known = found.name == SESSION and bool(found.order)
+    return is_known and attempt is not None and attempt != found.attempt
 
 
 def _standing(runtime: OrchestrationRuntimeStatus | None) -> str:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from appliance_azure.groups import group_instance, groups_of, numbers_in, session_instance
+from appliance_azure.groups import (
+    attempt_of,
+    group_instance,
+    groups_of,
+    numbers_in,
+    session_instance,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,7 @@ def test_the_instance_of_a_group_tells_which_session_began_it() -> None:
     group = group_instance("ab" * 16, 2, 1, 0)
     assert group == f"{'ab' * 16}:2:1:0"
     assert session_instance(group) == session_instance("ab" * 16) == "ab" * 16
+    assert (attempt_of(group), attempt_of("12" * 16)) == (2, None)
 
 
 def test_no_number_is_lost_or_doubled_and_no_group_is_too_large() -> None:

@@ -181,6 +181,21 @@ def test_only_what_has_ended_and_was_begun_long_ago_is_forgotten(api: DurableApi
     assert ask(api, "find", instance=ended["Failed"]) == [None]
 
 
+def test_what_is_left_of_an_attempt_is_over_when_the_next_has_taken_its_place(
+    api: DurableApi,
+) -> None:
+    """The hub ends nothing with an attempt that it has failed by itself."""
+    left, own = f"{ID}:3:1:0", f"{ID}:4:1:0"
+    ask(api, "start", instance=ID, order=ORDER)
+    api.hub.start("batches", left, json.dumps("{}"), (ID, 0))
+    assert ask(api, "is_over", instance=left) == [False]
+    api.hub.terminate(ID, "by itself")
+    ask(api, "start", instance=ID, order=ORDER | {"attempt": 4})
+    assert api.hub.instances[left].status not in ENDED
+    assert ask(api, "is_over", instance=left) == [True]
+    assert ask(api, "is_over", instance=own) == [False]
+
+
 @pytest.mark.parametrize("failed", [ID, f"{ID}:3:2:0"])
 def test_what_has_failed_is_over_for_calls_that_wait(
     api: DurableApi, scripted: Scripted, failed: str
