@@ -90,9 +90,10 @@ class Pair(Place):
         client.close()
         self.declare()
 
-    def vault(self) -> Repository:
-        """Open the vault as another process does, past any proxy in front of it."""
-        settings = self.target.settings if self.target else StoreSettings()
+    def vault(self, service: Service | None = None) -> Repository:
+        """Open the vault as another process does; past a proxy in front of it, by its service."""
+        target = service or self.target
+        settings = target.settings if target else StoreSettings()
         return reopen(open_store(self.target_url, settings), PASSPHRASE)
 
     def _url(self, service: Service | None, name: str) -> str:
