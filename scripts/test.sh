@@ -25,6 +25,18 @@ trap 'kill "$emulators" 2>/dev/null' EXIT
 trap 'exit 130' INT TERM
 sh scripts/check.sh
 checked=$?
+# Where the emulators are new, they take longer than the checks. Meanwhile the packages of functions
+# are put together and the tests' modules compiled, by one for all workers. Whatever is wrong with
+# either the tests say.
+if kill -0 "$emulators" 2>/dev/null; then
+    .venv/bin/python -c '
+from infra.aws import package as aws
+from infra.azure import package as azure
+aws.kept_package("arm64")
+aws.kept_package("x86_64")
+azure.kept_package()'
+    .venv/bin/python -m pytest --collect-only -qq >/dev/null 2>&1
+fi
 wait "$emulators" || { echo "== test: the emulators are lacking, see above" >&2; exit 1; }
 trap - EXIT
 [ "$checked" = 0 ] || echo "== test: check failed, see above; the tests are run all the same"
@@ -39,10 +51,11 @@ if [ -z "${TMPDIR:-}" ] && [ "$(stat -f -c %T "$memory" 2>/dev/null)" = tmpfs ] 
     export TMPDIR
     trap 'rm -rf "$TMPDIR"' EXIT
 fi
-# Tests marked as one xdist_group share a worker, in order. One worker more than there are cores:
-# tests of servers wait. Those of the code itself were part of the check.
+# Tests marked as one xdist_group share a worker, in order, and the longest groups come first. Two
+# workers more than there are cores: tests of servers wait. Those of the code itself were part of
+# the check.
 cores=$(.venv/bin/python -c 'import os; print(os.cpu_count() or 1)')
-.venv/bin/python -m pytest -n "${WORKERS:-$((cores + 1))}" --dist loadgroup --ignore tests/architecture
+.venv/bin/python -m pytest -n "${WORKERS:-$((cores + 2))}" --dist loadgroup --ignore tests/architecture
 tested=$?
 [ "$checked" = 0 ] || exit "$checked"
 exit "$tested"
