@@ -4,7 +4,8 @@ The tables are the real ones, in two sealed repositories, but for the packs: of 
 and sizes are there, because nothing else is looked at. Each step is a process of its own:
 ``python -m benchmarks.planning FOLDER plan`` plans what ``prepare`` has built and prints the
 seconds, ``repack`` writes the parts that the session's packs would have left, and ``publish``
-publishes. ``FOLDER prepare COUNT first`` builds a target that knows no blob.
+publishes. ``FOLDER prepare COUNT first`` builds a target that knows no blob, and with ``tight``
+behind a step no table is kept in the temporary folder only because it may be needed once more.
 """
 
 import hashlib
@@ -252,5 +253,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case [folder, "prepare", count, *first]:
             prepare(Path(folder), int(count), is_first=first == ["first"])
-        case [folder, step]:
+        case [folder, step, *tight]:
+            if tight == ["tight"]:
+                limits.TABLES_KEPT_SHARE = 1 << 80
             sys.stdout.write(json.dumps(_take(Path(folder), step)))

@@ -50,10 +50,10 @@ ORDERED_BLOBS_TARGET = 2 * MIB
 # Index and layer objects: one comfortable GET, one Parquet file for DuckDB.
 TABLE_OBJECT_SIZE_MAX = 256 * MIB
 LAYERS_MAX = 32
-# Tables that a session may need once more stay on disk up to so many bytes together, so that small
-# sessions fetch nothing twice; of a large one they are fetched again, since a function has little
-# room for temporary files.
-TABLES_KEPT_SIZE_MAX = 64 * MIB
+# Tables that a session may need once more stay on disk up to this share of the room that was there
+# when it began: a small session fetches nothing twice, and of a large one what a function has of
+# temporary files is left to what it works with.
+TABLES_KEPT_SHARE = 16
 
 # The largest JSON object that is read whole: a record, a definition, a keyset.
 JSON_SIZE_MAX = 64 * MIB

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from core.catalog import index as index_tables
 from core.catalog.layers import NO_FLOOR
-from core.catalog.tables import INDEX_COLUMNS
-from core.catalog.workspace import quote, quote_all, spooled
+from core.catalog.workspace import quote, spooled
 from core.engine.delta import count_shared_layers
 from core.engine.inventory import is_table_name
+from core.engine.known import each_known
 from core.engine.points import list_points, visible_floor
 from core.engine.session import CopySession
 from core.engine.state import Base
@@ -105,38 +104,12 @@ def _reusable_parts(target: Repository, session: CopySession, published: set[str
 def _excluded(
     tables: Tables, index: tuple[str, ...], parts: tuple[str, ...]
 ) -> Iterator[tuple[str, str]]:
-    _create_known(tables, index, parts)
-    yield from tables.workspace.rows(
-        """select distinct session, pack from known k
+    workspace = tables.workspace
+    workspace.run("create table known_packs (session VARCHAR, pack VARCHAR, pack_size BIGINT)")
+    for _ in each_known(tables, index, parts):
+        workspace.run("insert into known_packs select distinct session, pack, pack_size from known")
+    yield from workspace.rows(
+        """select distinct session, pack from known_packs
         anti join listed using (session, pack, pack_size) order by all"""
     )
-    tables.workspace.run("drop view known")
-
-
-def _create_known(tables: Tables, index: tuple[str, ...], parts: tuple[str, ...]) -> None:
-    """Create the view ``known``: index rows with their ``origin``, ``index`` or ``part``."""
-    selects = []
-    if index:
-        files = quote_all(tables.fetch_names(index))
-        selects.append(f"select {INDEX_COLUMNS}, 'index' as origin from read_parquet({files})")
-    if parts:
-        files = quote_all(tables.fetch_names(parts))
-        selects.append(
-            f"select {INDEX_COLUMNS}, 'part' as origin from read_parquet({files}) where fault = ''"
-        )
-    if not selects:
-        index_tables.create_index(tables.workspace, "no_index", [])
-        selects.append("select *, 'index' as origin from no_index")
-    tables.workspace.run(f"create or replace view known as {' union all '.join(selects)}")
-
-
-def open_known(tables: Tables, base: Base) -> None:
-    """Create ``known`` and ``excluded`` as a base fixes them."""
-    _create_known(tables, base.index, base.parts)
-    index_tables.create_excluded(tables.workspace, "excluded", base.excluded)
-
-
-def close_known(tables: Tables, base: Base) -> None:
-    """Drop what ``open_known`` made."""
-    tables.workspace.run("drop view known; drop table excluded")
-    tables.release((*base.index, *base.parts))
+    workspace.run("drop table known_packs")

@@ -3,7 +3,7 @@
 from core.catalog import index as index_tables
 from core.catalog import layers as layer_tables
 from core.catalog.objects import create_objects, difference_sql, item_reference_sql, items_sql
-from core.engine.delta import create_delta, read_parent, with_lost
+from core.engine.delta import open_parent, with_lost, write_changed
 from core.engine.session import CopySession
 from core.engine.state import Base, Listing
 from core.engine.tables import Tables
@@ -18,15 +18,13 @@ _BATCH_ROW_SIZE = 160
 
 
 def build_listed_delta(session: CopySession, base: Base, listing: Listing, tables: Tables) -> None:
-    """Create the view ``delta`` (see ``build_delta``) from a listing and the parent's state."""
-    create_objects(tables.workspace, "objects", tables.fetch_all(listing.objects))
-    items = items_sql("objects", base.floor)
-    changed = items
+    """Write the rows of the delta (see ``build_delta``): a listing against the parent's state."""
+    items = changed = items_sql("objects", base.floor)
     if base.parent:
-        tables.open_point(read_parent(session.target, base), "target_layers")
-        target = layer_tables.visible_sql("target_layers", base.floor)
-        changed = with_lost(tables, difference_sql("objects", target, base.floor), items, target)
-    create_delta(tables, session, changed, is_listed=True)
+        target = open_parent(session, base, tables)
+        changed = with_lost(tables, difference_sql("objects", target, base.floor), items)
+    create_objects(tables.workspace, "objects", tables.fetch_all(listing.objects))
+    write_changed(tables, changed, is_listed=True)
 
 
 def described_sql(session: CopySession, reused: str) -> str:

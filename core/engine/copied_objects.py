@@ -44,7 +44,7 @@ def is_final(
 def open_objects(
     session: CopySession, tables: Tables, base: Base, plan: Plan, rounds: Sequence[Round]
 ) -> SkipList:
-    """Create ``added``, ``needed`` and ``faulty`` as publish wants them; return what is left out.
+    """Create what publish looks at, and ``faulty`` (id, fault); return what is left out.
 
     ``parts`` (with properties) and ``unresolved`` are there already.
     """
@@ -56,14 +56,14 @@ def open_objects(
     _open_firsts(session, tables)
     is_shown = _shown_condition(session, tables, base)
     tables.workspace.run(
-        f"""create table added as select path, kind, size, modified, {_METADATA} as metadata,
+        f"""create view added_rows as select path, kind, size, modified, {_METADATA} as metadata,
             blobs, deleted, damaged
         from mapped left join firsts using (path) left join carried using (id)
         union all select {ITEM_COLUMNS} from present where deleted {is_shown}"""
     )
     tables.workspace.run(
-        """create view needed as select path, unnest(blobs) as id from mapped
-        union all select path, id from firsts"""
+        """create view added_blobs as select path, unnest(blobs) as id from mapped;
+        create view needed as from added_blobs union all select path, id from firsts"""
     )
     return skipped
 

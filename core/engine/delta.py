@@ -1,20 +1,21 @@
 """What a point adds to its parent: which rows are new, changed or gone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.catalog import index as index_tables
 from core.catalog import layers as layer_tables
 from core.catalog.objects import deduplicated_sql
-from core.catalog.tables import ITEM_COLUMNS
-from core.catalog.workspace import quote_all
+from core.catalog.tables import ITEM_COLUMNS, WORKING_PARQUET
+from core.catalog.workspace import quote, quote_all
+from core.engine.known import write_known_ids
 from core.engine.session import CopySession
 from core.engine.state import Base
-from core.engine.tables import Tables
+from core.engine.tables import ITEM_ROW_SIZE, Tables
 from core.errors import IntegrityError, NotFoundError
 from core.format import names
 from core.ids import PointId, parse_point_id
-from core.model import Record, RetentionType
+from core.model import Record, RetentionType, TableObject
 from core.plan.copy import common_prefix
 from core.sources.repository import Repository
 
@@ -44,26 +45,22 @@ def read_source_record(source: Repository, point: PointId) -> Record:
 def build_delta(
     session: CopySession, base: Base, record: Record, tables: Tables, sources: Tables
 ) -> bool:
-    """Create the view ``delta`` (row number and a layer's columns) with the source's blob ids.
+    """Write the rows of the delta (``changed_rows``), with the source's blob ids.
 
-    ``record`` is the source's point. Row numbers follow expiry class and path, the order in
-    which blobs are packed. Return whether the states were compared whole.
+    ``record`` is the source's point. Return whether the states were compared whole.
     """
     floor = max(base.floor, base.source_floor)
-    sources.open_point(record, "source_layers")
-    visible = layer_tables.visible_sql("source_layers", floor)
-    if not base.parent:
-        changed = visible
-    else:
-        tables.open_point(read_parent(session.target, base), "target_layers")
-        target = layer_tables.visible_sql("target_layers", base.floor)
+    visible = changed = layer_tables.visible_sql("source_layers", floor)
+    if base.parent:
+        target = open_parent(session, base, tables)
         changed = (
             _following(visible, target, base.shared_layers, floor)
             if base.shared_layers
             else _difference(session, visible, target, floor)
         )
-        changed = with_lost(tables, changed, visible, target)
-    create_delta(tables, session, changed)
+        changed = with_lost(tables, changed, visible)
+    sources.open_point(record, "source_layers")
+    write_changed(tables, changed)
     return base.shared_layers == 0
 
 
@@ -131,18 +128,28 @@ def _following(visible: str, target: str, shared: int, floor: int) -> str:
             (select path from {target} where damaged) using (path))"""
 
 
-def with_lost(tables: Tables, changed: str, visible: str, target: str) -> str:
-    """Add the inherited rows whose blobs are in no pack that counts.
+def open_parent(session: CopySession, base: Base, tables: Tables) -> str:
+    """Open the parent's layers and return the query of its visible rows.
 
-    Asked also when no pack is excluded: a pack that is lost together with the index objects that
-    name it is known to nobody.
+    Creates ``lost`` (path) of those whose blobs are in no pack that counts. Asked also when no pack
+    is excluded: a pack that is lost together with the index objects that name it is known to
+    nobody. It comes first, so that the index and layers are never there together.
     """
-    usable = index_tables.usable_sql("known", "excluded")
+    parent = read_parent(session.target, base)
+    files = write_known_ids(tables, base)
+    tables.open_point(parent, "target_layers")
+    visible = layer_tables.visible_sql("target_layers", base.floor)
     tables.workspace.run(
         f"""create table lost as select distinct path from
-        (select path, unnest(blobs) as id from {target}) n
-        anti join {usable} k using (id)"""
+        (select path, unnest(blobs) as id from {visible}) n anti join known_ids k using (id)"""
     )
+    for path in files:
+        path.unlink()
+    return visible
+
+
+def with_lost(tables: Tables, changed: str, visible: str) -> str:
+    """Add the inherited rows whose blobs are ``lost``; ``visible`` are the source's rows."""
     (lost_count,) = tables.workspace.row("select count(*) from lost")
     if not lost_count:
         return changed
@@ -150,61 +157,68 @@ def with_lost(tables: Tables, changed: str, visible: str, target: str) -> str:
         select {ITEM_COLUMNS} from {visible} semi join lost using (path))"""
 
 
-def create_delta(
-    tables: Tables, session: CopySession, changed: str, *, is_listed: bool = False
-) -> None:
-    """Create the view ``delta`` of these rows, and check them.
+def write_changed(tables: Tables, changed: str, *, is_listed: bool = False) -> None:
+    """Write these rows to a file, as the view ``changed_rows``, and check them.
 
     ``is_listed``: a path that stands twice is no damage but a listing that saw an object twice.
     """
-    is_item_level = session.target.identity.retention_type is RetentionType.ITEM_LEVEL
-    order = f"modified // {_EXPIRY_CLASS_NANOSECONDS}, path" if is_item_level else "path"
-    # A sorted table numbers its rows by itself; a window would carry all columns through it.
-    tables.workspace.run(
-        f"create table delta_rows as select {ITEM_COLUMNS} from {changed} order by {order}"
-    )
-    if is_listed and _has_repeated_paths(tables):
-        tables.workspace.run(
-            f"""create table delta_once as select {ITEM_COLUMNS}
-            from {deduplicated_sql("delta_rows")} order by {order}"""
-        )
-        tables.workspace.run("drop table delta_rows")
-        tables.workspace.run("alter table delta_once rename to delta_rows")
-    tables.workspace.run(
-        f"create view delta as select rowid as row_no, {ITEM_COLUMNS} from delta_rows"
-    )
-    if not is_listed:
-        _check_delta(tables)
-
-
-def _has_repeated_paths(tables: Tables) -> bool:
-    """Say whether a path may stand twice: digests of 64 bits take far less memory than paths."""
+    _write(tables, changed)
     (count, paths) = tables.workspace.row(
-        "select count(*), count(distinct hash(path)) from delta_rows"
+        "select count(*), count(distinct hash(path)) from changed_rows"
     )
-    return bool(count != paths)
+    # Digests of 64 bits take far less memory than paths; where two are equal, paths decide.
+    if count == paths:
+        repeated = 0
+    elif is_listed:
+        repeated = 0
+        _write(tables, deduplicated_sql("changed_rows"))
+    else:
+        (repeated,) = tables.workspace.row(
+            "select count(*) - count(distinct path) from changed_rows"
+        )
+    if not is_listed:
+        _check(tables, int(repeated))
 
 
-def _check_delta(tables: Tables) -> None:
-    invalid = layer_tables.invalid_item_count(tables.workspace, "delta")
-    (count, paths) = tables.workspace.row("select count(*), count(distinct path) from delta")
-    (unequal,) = tables.workspace.row(
-        f"""select count(*) from (select blob from {layer_tables.blobs_sql("delta")}
-        group by blob having min(length) <> max(length))"""
+def _write(tables: Tables, rows: str) -> None:
+    written = tables.workspace.new_path("changed")
+    tables.workspace.run(
+        f"copy (select {ITEM_COLUMNS} from {rows}) to {quote(written)} ({WORKING_PARQUET})"
     )
-    if invalid or unequal or count != paths:
+    # Rows may be made from those written before.
+    written.rename(_file(tables))
+    tables.workspace.run(
+        f"create or replace view changed_rows as from read_parquet({quote(_file(tables))})"
+    )
+
+
+def _file(tables: Tables) -> Path:
+    return tables.workspace.folder / "changed.parquet"
+
+
+def _check(tables: Tables, repeated: int) -> None:
+    invalid = layer_tables.invalid_item_count(tables.workspace, "changed_rows")
+    if invalid or repeated:
         raise IntegrityError(
             f"the source's layers contradict themselves: {invalid} items have another number of "
-            f"blobs than their size asks for, {unequal} blobs have two lengths, "
-            f"{count - paths} paths stand twice",
+            f"blobs than their size asks for, {repeated} paths stand twice",
             hint="'coldhaul verify' on the source names what is damaged.",
         )
 
 
-def close_delta(tables: Tables) -> None:
-    """Drop what ``build_delta`` made."""
-    tables.workspace.run("drop view delta")
-    tables.workspace.run("drop table delta_rows")
+def store_changed(
+    tables: Tables, session: CopySession, name_of: Callable[[int], str]
+) -> tuple[TableObject, ...]:
+    """Store the ``changed_rows``, which then are gone, as a delta.
+
+    They are numbered by expiry class and path, the order in which blobs are packed.
+    """
+    is_item_level = session.target.identity.retention_type is RetentionType.ITEM_LEVEL
+    order = f"modified // {_EXPIRY_CLASS_NANOSECONDS}, path" if is_item_level else "path"
+    stored = tables.store("changed_rows", order, name_of, ITEM_ROW_SIZE, is_numbered=True)
+    tables.workspace.run("drop view changed_rows")
+    _file(tables).unlink()
+    return stored
 
 
 def open_delta(tables: Tables, files: Sequence[Path]) -> None:

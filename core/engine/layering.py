@@ -25,22 +25,28 @@ def extend_layers(
     kept = plan_merge([layer.rows for layer in parent_layers], int(count))
     if kept == len(parent_layers) and count == 0:
         return tuple(parent_layers)
-    merged = tables.fetch_layers(parent_layers[kept:])
-    workspace = tables.workspace
-    layer_tables.create_layers(workspace, "merged_layers", merged)
-    place = len(merged)
-    workspace.run(
-        f"""create or replace table stacked as
-        select {ITEM_COLUMNS}, l from merged_layers
-        union all select {ITEM_COLUMNS}, {place} as l from {new_rows}"""
-    )
-    squashed = layer_tables.squashed_sql("stacked", 0)
-    relation = squashed if kept else f"(select * from {squashed} where not deleted)"
+    merged = parent_layers[kept:]
+    rows = _stacked(tables, merged, new_rows) if merged else new_rows
+    is_kept = "true" if kept else "not deleted"
     objects = tables.store(
-        relation, "path", lambda number: names.layer(session_id, number), ITEM_ROW_SIZE
+        f"(select {ITEM_COLUMNS} from {rows} where {is_kept})",
+        "path",
+        lambda number: names.layer(session_id, number),
+        ITEM_ROW_SIZE,
     )
-    workspace.run("drop table stacked")
+    tables.release(table.name for layer in merged for table in layer.objects)
     if not objects:
         return tuple(parent_layers[:kept])
     layer = Layer(objects=objects, rows=sum(table.rows for table in objects))
     return (*parent_layers[:kept], layer)
+
+
+def _stacked(tables: Tables, merged: Sequence[Layer], new_rows: str) -> str:
+    """Return the query of the newest row of each path, of layers with new rows upon them."""
+    layer_tables.create_layers(tables.workspace, "merged_layers", tables.fetch_layers(merged))
+    tables.workspace.run(
+        f"""create or replace view stacked as
+        select {ITEM_COLUMNS}, l from merged_layers
+        union all select {ITEM_COLUMNS}, {len(merged)} as l from {new_rows}"""
+    )
+    return layer_tables.squashed_sql("stacked", 0)

@@ -13,13 +13,38 @@ from pathlib import Path
 
 from core import ids, limits
 from core.engine.packing import OpenPack
+from core.engine.tables import Tables
 from core.errors import IntegrityError
 from core.format import frame, names, pack, seal
 from core.format.pack import FrameBlob
 from core.ids import BlobId, PackId, SessionId
-from core.model import PackedBlob
+from core.model import PackedBlob, TableObject
 from core.sources.pack_reader import PackReader
 from core.sources.repository import Repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMember:
+    """A stored table that goes into a metadata pack, fetched for as long as its turn takes."""
+
+    table: TableObject
+    tables: Tables
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.table.name
+
+    @property
+    def size(self) -> int:
+        """The table's bytes."""
+        return self.table.size
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the content, cut at ``BLOB_SIZE_MAX``."""
+        (path,) = self.tables.fetch_all([self.table])
+        yield from _file_pieces(path)
+        self.tables.release([self.table.name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +65,17 @@ class Member:
             for start in range(0, len(self.content), limits.BLOB_SIZE_MAX):
                 yield self.content[start : start + limits.BLOB_SIZE_MAX]
             return
-        with self.content.open("rb") as file:
-            while piece := file.read(limits.BLOB_SIZE_MAX):
-                yield piece
+        yield from _file_pieces(self.content)
+
+
+def _file_pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(limits.BLOB_SIZE_MAX):
+            yield piece
 
 
 def write_metadata_pack(
-    repository: Repository, session_id: SessionId, members: Sequence[Member]
+    repository: Repository, session_id: SessionId, members: Sequence[Member | StoredMember]
 ) -> list[str]:
     """Store the members under a new pack id; return the names of the packs written."""
     pack_id = ids.new_pack_id()
@@ -79,7 +108,7 @@ def _open(
     return OpenPack(repository, session_id, name, pack_id)
 
 
-def _pieces(members: Sequence[Member]) -> Iterator[bytes]:
+def _pieces(members: Sequence[Member | StoredMember]) -> Iterator[bytes]:
     yield json.dumps([[member.name, member.size] for member in members]).encode()
     for member in members:
         yield from member.pieces()

@@ -1,6 +1,6 @@
 """The parts of whole batches: what a session has packed, and what it could not have."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.catalog.tables import CHANGED, VANISHED
@@ -10,7 +10,8 @@ from core.engine.tables import Tables
 from core.errors import IntegrityError
 from core.format import names
 from core.ids import SessionId
-from core.limits import PROOF_THREADS
+from core.limits import PROOF_THREADS, RANGE_BLOBS_TARGET
+from core.sources.repository import Repository
 
 # Batches by their numbers.
 Batches = Mapping[int, PlannedBatch]
@@ -26,12 +27,25 @@ def fetch_parts(
     tables: Tables, session_id: SessionId, batches: Batches
 ) -> dict[int, list[Path]] | None:
     """Return the local files of the parts of each batch; None when one is not repacked whole."""
+    stored = list_parts(tables.repository, session_id)
+    return fetch_listed(tables, session_id, batches, stored)
+
+
+def list_parts(repository: Repository, session_id: SessionId) -> dict[int, list[str]]:
+    """Return the names of the parts of each batch of a session."""
     prefix = names.session(session_id, "parts/")
     stored: dict[int, list[str]] = {}
-    for head in tables.repository.store.list(prefix):
+    for head in repository.store.list(prefix):
         batch = head.name.removeprefix(prefix).split("-", 1)[0]
         if batch.isdigit():
             stored.setdefault(int(batch), []).append(head.name)
+    return stored
+
+
+def fetch_listed(
+    tables: Tables, session_id: SessionId, batches: Batches, stored: Mapping[int, Sequence[str]]
+) -> dict[int, list[Path]] | None:
+    """Return the local files of those of the listed parts that are of these batches."""
     wanted = [name for number in batches for name in stored.get(number, [])]
     fetched = dict(zip(wanted, tables.fetch_names(wanted, threads=PROOF_THREADS), strict=True))
     files = {}
@@ -55,6 +69,19 @@ def _is_covered(
             hint="Abandon the session and run the job again.",
         )
     return bool(rows == blob_count)
+
+
+def group_batches(batches: Batches) -> Iterator[Batches]:
+    """Yield batches that follow each other, as many as are looked at together."""
+    group: dict[int, PlannedBatch] = {}
+    for number, batch in batches.items():
+        count = sum(each.blob_count for each in group.values())
+        if group and count + batch.blob_count > RANGE_BLOBS_TARGET:
+            yield group
+            group = {}
+        group[number] = batch
+    if group:
+        yield group
 
 
 def all_files(files: Mapping[int, Iterable[Path]]) -> list[Path]:

@@ -22,17 +22,17 @@ from core.engine.bucket_delta import (
     fitting_limits,
 )
 from core.engine.delta import (
-    DELTA_COLUMNS,
     build_delta,
-    close_delta,
     open_delta,
     read_source_record,
+    store_changed,
 )
+from core.engine.known import close_known, open_known
 from core.engine.listing import Pace, list_bucket
 from core.engine.need import Need
 from core.engine.session import CopySession
 from core.engine.state import Base, Delta, Plan
-from core.engine.tables import ITEM_ROW_SIZE, Tables
+from core.engine.tables import Tables
 from core.errors import IntegrityError, NotFoundError
 from core.format import names
 from core.ids import SessionId
@@ -101,19 +101,20 @@ class _Planner:
         if base is None:
             found = bases.find_base(self._session, self._tables)
             base = self._target.adopt_value(state.base_name(self._session.id), found)
-        bases.open_known(self._tables, base)
         delta = self._delta(base)
         if delta is None or self._is_over():
             return None
         ranges = self._stored_ranges(delta.range_count)
         if len(ranges) < delta.range_count:
             need = Need(self._session, self._tables, delta, len(ranges))
+            open_known(self._tables, base)
             for number in range(len(ranges), delta.range_count):
                 if self._is_over():
                     return None
                 need.open_range(number)
                 ranges.append(self._range(number, delta.range_count))
                 self._has_advanced = True
+            close_known(self._tables, base)
         if self._is_over():
             return None
         return self._finish(base, delta, tuple(ranges))
@@ -137,7 +138,6 @@ class _Planner:
             if built is None:
                 return None
             delta = self._target.adopt_value(name, built)
-            close_delta(self._tables)
             self._has_advanced = True
         return delta
 
@@ -148,7 +148,7 @@ class _Planner:
             sources = Tables(source, self._workspace)
             is_full = build_delta(self._session, base, record, self._tables, sources)
             sources.release_others()
-            self._release_built(base)
+            self._tables.release_others()
             return self._store_delta(base, record.layers, record.data_set, is_full=is_full)
         assert isinstance(source, BucketSource), "a source is one of the two"
         pace = Pace(is_stopped=self._stop, is_late=self._is_late)
@@ -156,26 +156,20 @@ class _Planner:
         if listing is None:
             return None
         build_listed_delta(self._session, base, listing, self._tables)
-        self._release_built(base)
+        self._tables.release_others()
         return self._store_delta(base, (), source.url, is_full=True)
-
-    def _release_built(self, base: Base) -> None:
-        """Let go of what the delta was made from."""
-        self._tables.release_others((*base.index, *base.parts))
 
     def _store_delta(
         self, base: Base, source_layers: tuple[Layer, ...], data_set: str, *, is_full: bool
     ) -> Delta:
-        objects = self._tables.store(
-            f"(select {DELTA_COLUMNS} from delta)",
-            "row_no",
-            lambda number: state.delta_table_name(self._session.id, number),
-            ITEM_ROW_SIZE,
-            is_numbered=True,
-        )
         rows, removed, blobs = self._workspace.row(
             "select count(*), count(*) filter (deleted), "
-            "coalesce(sum(len(blobs)), 0)::BIGINT from delta"
+            "coalesce(sum(len(blobs)), 0)::BIGINT from changed_rows"
+        )
+        objects = store_changed(
+            self._tables,
+            self._session,
+            lambda number: state.delta_table_name(self._session.id, number),
         )
         return Delta(
             objects=objects,
@@ -233,7 +227,6 @@ class _Planner:
             )
 
     def _finish(self, base: Base, delta: Delta, ranges: tuple[TableObject, ...]) -> Plan:
-        bases.close_known(self._tables, base)
         self._workspace.run("drop table if exists asked; drop table if exists matched")
         files = quote_all(self._tables.fetch_all(ranges))
         new = f"select id, source_id, length, position from read_parquet({files}) where origin = ''"

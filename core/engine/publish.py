@@ -13,15 +13,16 @@ from pathlib import Path
 from core import limits
 from core.catalog import index as index_tables
 from core.catalog import layers as layer_tables
-from core.catalog.tables import ARCHIVED, INDEX_COLUMNS, ITEM_COLUMNS
-from core.catalog.workspace import Workspace, quote_all
+from core.catalog.tables import ARCHIVED, ITEM_COLUMNS, WORKING_PARQUET
+from core.catalog.workspace import Workspace, quote
 from core.engine.batches import read_plan, read_rounds
 from core.engine.copied_objects import count_undescribed, is_final, open_objects
 from core.engine.delta import open_delta, read_parent
 from core.engine.layering import extend_layers
-from core.engine.metadata import Member, write_metadata_pack
-from core.engine.parts import all_files, batches_of, fetch_parts
+from core.engine.metadata import Member, StoredMember, write_metadata_pack
 from core.engine.plan import read_base
+from core.engine.provided import EMPTY_IDS, Provided
+from core.engine.ranges import RangeFiles
 from core.engine.session import (
     CopySession,
     close_session,
@@ -30,11 +31,11 @@ from core.engine.session import (
     void_session,
 )
 from core.engine.skipped import SkipList, store_skipped
-from core.engine.state import DamagedItem, Plan, Report, Round
-from core.engine.tables import BLOB_ROW_SIZE, Tables
+from core.engine.state import DamagedItem, Plan, Report
+from core.engine.tables import Tables
 from core.errors import ConflictError
 from core.format import names, records
-from core.model import Record, SessionKind, SessionStatus
+from core.model import Record, SessionKind, SessionStatus, TableObject
 from core.sources.bucket import BucketSource
 
 # So many bytes of paths does a report name one by one; all items are counted.
@@ -95,11 +96,11 @@ class _Publisher:
         self._base = read_base(session.target, session.id)
         self._deadline = deadline
         self._rounds = read_rounds(session.target, session.id) if session.source.is_changing else []
-        self._files: dict[int, list[Path]] = {}
+        self._provided = Provided(session, self._tables, self._base, plan, self._rounds)
         self._skipped = SkipList()
 
     def run(self) -> PublishOutcome:
-        if not self._open_parts() or not self._open_added():
+        if not self._provided.open_parts() or not self._open_added():
             return PublishOutcome(is_done=False)
         failure = self._mark_damaged() or self._prove()
         if failure is not None:
@@ -108,59 +109,69 @@ class _Publisher:
             return PublishOutcome(is_done=False)
         return self._publish()
 
-    def _open_parts(self) -> bool:
-        """Create the view ``parts``; False when a batch is not repacked to its end."""
-        planned: list[Plan | Round] = [self._plan, *self._rounds]
-        batches = {number: batch for each in planned for number, batch in batches_of(each).items()}
-        files = fetch_parts(self._tables, self._session.id, batches)
-        if files is None:
-            return False
-        self._files = files
-        is_changing = self._session.source.is_changing
-        index_tables.create_index(self._workspace, "no_index", [])
-        if paths := all_files(files):
-            columns = f"fault, {INDEX_COLUMNS}" + (", properties" if is_changing else "")
-            relation = f"select {columns} from read_parquet({quote_all(paths)})"
-        else:
-            relation = "select '' as fault, *, '' as properties from no_index"
-        self._workspace.run(f"create view parts as {relation}")
-        return True
-
     def _open_added(self) -> bool:
-        """Create ``added`` (the new layer's rows), ``provided`` (what the plan and we have), and
-        ``needed`` (path, id) and ``faulty`` (id, fault); False when a round has to follow.
+        """Create the view ``faulty``; False when a round has to follow.
+
+        Of what changes also those that ``_each_piece`` tells of.
         """
-        ranges = quote_all(self._tables.fetch_all(self._plan.ranges))
-        self._workspace.run(
-            f"""create view provided as
-            select {INDEX_COLUMNS}, origin from read_parquet({ranges}) where origin <> ''
-            union all select {INDEX_COLUMNS}, 'own' as origin from parts where fault = ''"""
-        )
         if self._session.source.is_changing:
-            if not is_final(self._tables, self._plan, self._rounds, self._files):
+            if not is_final(self._tables, self._plan, self._rounds, self._provided.files):
                 return False
             self._skipped = open_objects(
                 self._session, self._tables, self._base, self._plan, self._rounds
             )
-            return True
-        open_delta(self._tables, self._tables.fetch_all(self._plan.delta.objects))
+        else:
+            self._workspace.run("create view faulty as from blob_faults")
+        return True
+
+    def _each_piece(self) -> Iterator[None]:
+        """Open the new layer's rows piece by piece.
+
+        As the views ``added_rows`` with a layer's columns, ``added_blobs`` (path, id) of their
+        blobs and ``needed`` of all that they need of parts. Of what does not change a piece is a
+        table of the delta, so that nobody ever has all of them.
+        """
+        if self._session.source.is_changing:
+            yield
+            return
+        for table in self._plan.delta.objects:
+            path = self._mapped(table)
+            layer_tables.create_layers(self._workspace, "added_rows", [[path]])
+            self._workspace.run(
+                """create or replace view added_blobs as
+                select path, unnest(blobs) as id from added_rows where not deleted;
+                create or replace view needed as from added_blobs"""
+            )
+            yield
+            self._tables.release([_mapped_name(table)])
+
+    def _mapped(self, table: TableObject) -> Path:
+        """Return a file of a table of the delta with the target's ids of its blobs."""
+        found = self._tables.find(_mapped_name(table))
+        if found is not None:
+            return found
         mapped = index_tables.mapped_list_sql(
             "blobs", self._session.source.space, self._target.id_key
         )
         columns = ITEM_COLUMNS.replace("blobs", f"{mapped} as blobs")
-        self._workspace.run(f"create table added as select {columns} from delta")
+        open_delta(self._tables, self._tables.fetch_all([table]))
+        path = self._workspace.new_path("mapped")
         self._workspace.run(
-            "create view needed as select path, unnest(blobs) as id from added where not deleted"
+            f"copy (select {columns} from delta) to {quote(path)} ({WORKING_PARQUET})"
         )
-        self._workspace.run("create view faulty as select id, fault from parts where fault <> ''")
-        return True
+        self._tables.release([table.name])
+        self._tables.keep(_mapped_name(table), path)
+        return path
 
     def _mark_damaged(self) -> Report | None:
-        """Flag the items whose blobs could not be had, or say that the session fails by them."""
-        self._workspace.run(
-            """create table damaged_items as select path, max(fault) as fault
-            from needed join faulty using (id) group by path"""
-        )
+        """Find the items whose blobs could not be had, or say that the session fails by them."""
+        self._workspace.run("create table damaged_items (path BLOB, fault VARCHAR)")
+        (faults,) = self._workspace.row("select count(*) from blob_faults")
+        for _ in self._each_piece() if faults else ():
+            self._workspace.run(
+                """insert into damaged_items select path, max(fault) as fault
+                from needed join faulty using (id) group by path"""
+            )
         count, archived = self._workspace.row(
             f"select count(*), count(*) filter (fault = '{ARCHIVED}') from damaged_items"
         )
@@ -168,11 +179,6 @@ class _Publisher:
             return Report(
                 reasons=tuple(_fault_reasons(count - archived, archived)),
                 items=tuple(self._damaged_items()),
-            )
-        if count:
-            self._workspace.run(
-                """update added set blobs = [], damaged = true
-                where path in (select path from damaged_items)"""
             )
         return None
 
@@ -187,8 +193,11 @@ class _Publisher:
 
     def _prove(self) -> Report | None:
         """Prove I1: every blob needed is provided, by packs that are there and whole."""
-        needed = "(select distinct unnest(blobs) as id from added where not deleted)"
-        unproved = index_tables.unproved_count(self._workspace, needed, "provided")
+        needed = RangeFiles(self._workspace, len(self._plan.ranges), EMPTY_IDS)
+        for _ in self._each_piece():
+            # Items that are flagged as damaged list no blobs.
+            needed.add("select id from added_blobs anti join damaged_items using (path)")
+        unproved = self._provided.count_unproved(needed)
         reasons = []
         if unproved:
             reasons.append(f"{unproved} blobs that the point needs are in no pack of the plan")
@@ -204,7 +213,7 @@ class _Publisher:
         packs = list(
             self._workspace.rows(
                 """select session, pack, pack_size, checksum_kind, checksum_value,
-                    bool_or(origin = 'own') from provided group by all order by all"""
+                    bool_or(is_own) from packs group by all order by all"""
             )
         )
         sizes: dict[str, int] = {}
@@ -248,27 +257,21 @@ class _Publisher:
         close_session(self._target, self._session.id)
         return PublishOutcome(is_done=True, status=status_of(record), record=record)
 
-    def _build(self) -> tuple[Record, list[Member]]:
+    def _build(self) -> tuple[Record, list[StoredMember]]:
         """Store index and layers; return the record and what else its metadata pack holds."""
-        self._workspace.run(
-            f"""create table new_index as select {INDEX_COLUMNS} from (
-                select *, row_number() over (partition by id order by session, pack) as choice
-                from provided where origin <> 'index') where choice = 1"""
-        )
-        index = self._tables.store(
-            "new_index", "id", lambda k: names.index(self._session.id, k), BLOB_ROW_SIZE
-        )
+        index = self._provided.store_index()
         parent = read_parent(self._target, self._base) if self._base.parent else None
+        added = self._write_added()
         layers = extend_layers(
             self._tables, parent.layers if parent else (), "added", self._session.id
         )
+        removed, rows = self._workspace.row("select count(*) filter (deleted), count(*) from added")
+        for path in added:
+            path.unlink()
         own_prefix = f"{names.LAYERS}{self._session.id}-"
         own = [table for layer in layers for table in layer.objects]
         new = [table for table in own if table.name.startswith(own_prefix)]
-        members = [
-            Member(name=table.name, content=self._tables.fetch(table.name))
-            for table in (*new, *index)
-        ]
+        members = [StoredMember(table=table, tables=self._tables) for table in (*new, *index)]
         record = Record(
             source_id=self._session.claim.source_id,
             source_point=self._session.claim.source_point,
@@ -281,8 +284,25 @@ class _Publisher:
             source_layers=self._plan.delta.source_layers,
             data_set=self._plan.delta.data_set,
             reused_blob_count=self._plan.reused_blob_count,
+            added_count=rows - removed,
+            removed_count=removed,
         )
         return self._counted(record), members
+
+    def _write_added(self) -> list[Path]:
+        """Write the rows of the new layer to files, as the view ``added``."""
+        is_damaged = "path in (select path from damaged_items)"
+        columns = f"""path, kind, size, modified, metadata,
+            case when {is_damaged} then [] else blobs end as blobs, deleted,
+            damaged or {is_damaged} as damaged"""
+        paths = []
+        for _ in self._each_piece():
+            paths.append(self._workspace.new_path("added"))
+            self._workspace.run(
+                f"copy (select {columns} from added_rows) to {quote(paths[-1])} ({WORKING_PARQUET})"
+            )
+        layer_tables.create_layers(self._workspace, "added", [paths])
+        return paths
 
     def _counted(self, record: Record) -> Record:
         """Return the record with what is visible in it and what this session stored."""
@@ -294,26 +314,23 @@ class _Publisher:
             f"""select count(*), coalesce(sum(size), 0)::BIGINT, count(*) filter (damaged)
             from {visible}"""
         )
-        removed, rows = self._workspace.row("select count(*) filter (deleted), count(*) from added")
-        blob_count, blob_size = self._new_blobs()
+        blob_count, blob_size = self._provided.own_blobs()
         pack_count, stored_size = self._workspace.row(
             """select count(*), coalesce(sum(pack_size), 0)::BIGINT from
-            (select distinct session, pack, pack_size from provided where origin = 'own')"""
+            (select distinct session, pack, pack_size from packs where is_own)"""
         )
         return replace(
             record,
             item_count=count,
             content_size=size,
             damaged_count=damaged,
-            added_count=rows - removed,
-            removed_count=removed,
             new_blob_count=blob_count,
             new_content_size=blob_size,
             pack_count=pack_count,
             stored_size=stored_size,
             warnings=(
                 *_warnings(damaged, self._skipped.count),
-                *self._emptied(count, removed),
+                *self._emptied(count, record.removed_count),
             ),
         )
 
@@ -322,15 +339,9 @@ class _Publisher:
         if isinstance(self._session.source, BucketSource) and removed and not count:
             yield f"the source is empty: all {removed} objects of the point before are gone"
 
-    def _new_blobs(self) -> tuple[int, int]:
-        """Return number and bytes of the blobs that this session stored."""
-        if not self._rounds:
-            return self._plan.new_blob_count, self._plan.new_content_size
-        count, size = self._workspace.row(
-            """select count(*), coalesce(sum(length), 0)::BIGINT from
-            (select id, max(length) as length from provided where origin = 'own' group by id)"""
-        )
-        return int(count), int(size)
+
+def _mapped_name(table: TableObject) -> str:
+    return f"{table.name}, mapped"
 
 
 def _fault_reasons(damaged: int, archived: int) -> Iterator[str]:

@@ -24,13 +24,13 @@ from core.catalog.workspace import Workspace, spooled
 from core.engine import state
 from core.engine.batches import create_places, read_rounds, require_plan, store_batches
 from core.engine.bucket_delta import batch_sql, blobs_of_delta_sql, described_sql, fitting_limits
-from core.engine.delta import DELTA_COLUMNS, close_delta, create_delta, open_delta
+from core.engine.delta import open_delta, store_changed, write_changed
 from core.engine.listing import threads_for
 from core.engine.parts import batches_of, fetch_parts, find_unresolved
 from core.engine.plan import read_base
 from core.engine.session import CopySession
 from core.engine.state import Plan, Round
-from core.engine.tables import ITEM_ROW_SIZE, Tables
+from core.engine.tables import Tables
 from core.errors import ConflictError, NotFoundError
 from core.format import names
 from core.plan.copy import batch_limits
@@ -154,15 +154,12 @@ class _RoundPlanner:
         base = read_base(self._session.target, self._session.id)
         create_objects(self._workspace, "found", found)
         rows = found_items_sql("found", base.floor)
-        create_delta(self._tables, self._session, rows, is_listed=True)
-        objects = self._tables.store(
-            f"(select {DELTA_COLUMNS} from delta)",
-            "row_no",
+        write_changed(self._tables, rows, is_listed=True)
+        objects = store_changed(
+            self._tables,
+            self._session,
             lambda chunk: state.round_table_name(self._session.id, number, chunk),
-            ITEM_ROW_SIZE,
-            is_numbered=True,
         )
-        close_delta(self._tables)
         open_delta(self._tables, self._tables.fetch_all(objects))
         nothing = "(select 0::BIGINT as position where false)"
         blobs = (

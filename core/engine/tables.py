@@ -2,16 +2,17 @@
 
 import hashlib
 import os
-import sys
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from itertools import accumulate, pairwise
 from pathlib import Path
 
 import duckdb
 
+from core import limits
 from core.catalog import layers as layer_tables
 from core.catalog.objects import OBJECT_COLUMNS
 from core.catalog.tables import (
@@ -22,18 +23,17 @@ from core.catalog.tables import (
     WORKING_PARQUET,
 )
 from core.catalog.workspace import Workspace, quote
+from core.engine.cutting import Cutter, Extent, run_conditions, sample_sql
 from core.errors import ConflictError, IntegrityError, NotFoundError
 from core.format.names import INDEX, LAYERS, SESSIONS
-from core.limits import TABLE_OBJECT_SIZE_MAX, TABLES_KEPT_SIZE_MAX
+from core.limits import TABLE_OBJECT_SIZE_MAX
 from core.model import Layer, Record, TableObject
-from core.plan.copy import BatchLimits, Group, cut_batches
 from core.sources.repository import Repository
 
 # Upper bounds of what a row takes in Parquet, so that where tables are cut follows from their
 # rows alone and two writers of one table cut it alike.
 ITEM_ROW_SIZE = "(octet_length(path) + strlen(metadata) + 33 * len(blobs) + 64)"
 BLOB_ROW_SIZE = "112"
-_BLOCK_ROWS = 4096
 
 # What a table has to hold where its name says what it is.
 _COLUMNS = (
@@ -57,6 +57,8 @@ class Tables:
         self.workspace = workspace
         self._fetched: dict[str, Path] = {}
         self._released: OrderedDict[str, int] = OrderedDict()
+        room = shutil.disk_usage(workspace.folder).free
+        self._kept_size_max = room // limits.TABLES_KEPT_SHARE
 
     def fetch(self, name: str, expected: TableObject | None = None) -> Path:
         """Return the local file of a stored table, checked."""
@@ -72,12 +74,17 @@ class Tables:
         """Take a file of the workspace for a table that was stored from it."""
         self._fetched[name] = path
 
+    def find(self, name: str) -> Path | None:
+        """Return the file of a table if it is still there."""
+        self._released.pop(name, None)
+        return self._fetched.get(name)
+
     def release(self, object_names: Iterable[str]) -> None:
         """Let go of the files of tables: views of them are void, and they may be deleted."""
         for name in object_names:
             if name in self._fetched:
                 self._released[name] = self._fetched[name].stat().st_size
-        while sum(self._released.values()) > TABLES_KEPT_SIZE_MAX:
+        while sum(self._released.values()) > self._kept_size_max:
             oldest, _ = self._released.popitem(last=False)
             self._fetched.pop(oldest).unlink()
 
@@ -140,56 +147,54 @@ class Tables:
     ) -> tuple[TableObject, ...]:
         """Store a relation as objects of at most ``TABLE_OBJECT_SIZE_MAX`` each, in ``order``.
 
-        ``order`` is total, so that every writer of the same rows stores the same objects. With
-        ``is_numbered`` it is a column that numbers the rows from 0. An object that is there
-        already is adopted. No rows, no objects.
+        ``order``, expressions parted by commas, is total, so that every writer of the same rows
+        stores the same objects. With ``is_numbered`` they have a column ``row_no`` more, which
+        counts from 0. An object that is there already is adopted. No rows, no objects.
         """
-        count, size, largest = self.workspace.row(
+        count, size, largest, sample = self.workspace.row(
             f"""select count(*), coalesce(sum({row_size}), 0)::BIGINT,
-            coalesce(max({row_size}), 0)::BIGINT from {relation}"""
+            coalesce(max({row_size}), 0)::BIGINT, {sample_sql(order)} from {relation}"""
         )
-        if count == 0:
+        if not count:
             return ()
         if size <= TABLE_OBJECT_SIZE_MAX:
-            return (self._store_one(f"select * from {relation} order by {order}", name_of(0)),)
-        if is_numbered:
-            pieces = self._cut(relation, order, row_size, largest)
-            return self._store_pieces(relation, order, pieces, name_of)
-        self.workspace.run(
-            f"create or replace table cut as select * from {relation} order by {order}"
+            return (self._store_whole(relation, order, name_of(0), is_numbered=is_numbered),)
+        extent = Extent(row_size=row_size, count=count, size=size, largest=largest)
+        conditions = run_conditions(order, extent, sample or ())
+        runs = (f"(select * from {relation} where {condition})" for condition in conditions)
+        return self.store_runs(
+            runs, order, name_of, replace(extent, columns="*") if is_numbered else extent
         )
-        stored = self._store_pieces(
-            "cut", "rowid", self._cut("cut", "rowid", row_size, largest), name_of
-        )
-        self.workspace.run("drop table cut")
-        return stored
 
-    def _cut(self, relation: str, number: str, row_size: str, largest: int) -> list[int]:
-        """Return the first row of each piece, and the number of all rows."""
-        # Rows are summed up in blocks, small beside a piece whatever a row takes.
-        block = max(1, min(_BLOCK_ROWS, TABLE_OBJECT_SIZE_MAX // 4 // largest))
-        groups = [
-            Group(count=count, size=size)
-            for count, size in self.workspace.rows(
-                f"""select count(*), sum({row_size})::BIGINT from {relation}
-                group by {number} // {block} order by {number} // {block}"""
-            )
-        ]
-        bounds = BatchLimits(size_max=TABLE_OBJECT_SIZE_MAX // 2, blobs_max=sys.maxsize)
-        counts = [piece.count for piece in cut_batches(groups, bounds)]
-        return list(accumulate(counts, initial=0))
-
-    def _store_pieces(
-        self, relation: str, number: str, starts: Sequence[int], name_of: Callable[[int], str]
+    def store_runs(
+        self, runs: Iterable[str], order: str, name_of: Callable[[int], str], extent: Extent
     ) -> tuple[TableObject, ...]:
-        return tuple(
-            self._store_one(
-                f"""select * from {relation} where {number} >= {start} and {number} < {end}
-                order by {number}""",
-                name_of(place),
-            )
-            for place, (start, end) in enumerate(pairwise(starts))
+        """Store relations like one, as ``store`` does it; ``extent`` is that of all.
+
+        All rows of each come before those of the next.
+        """
+        cutter = Cutter(
+            self.workspace,
+            extent,
+            TABLE_OBJECT_SIZE_MAX,
+            lambda query, number: self._store_one(query, name_of(number)),
         )
+        for run in runs:
+            cutter.add(run, order)
+        return cutter.finish()
+
+    def _store_whole(
+        self, relation: str, order: str, name: str, *, is_numbered: bool
+    ) -> TableObject:
+        if not is_numbered:
+            return self._store_one(f"select * from {relation} order by {order}", name)
+        # A sorted table numbers its rows by itself; a window would carry all columns through it.
+        self.workspace.run(
+            f"create or replace table numbered as select * from {relation} order by {order}"
+        )
+        stored = self._store_one("select rowid as row_no, * from numbered order by rowid", name)
+        self.workspace.run("drop table numbered")
+        return stored
 
     def _store_one(self, query: str, name: str) -> TableObject:
         path = self.workspace.new_path("stored")

@@ -79,11 +79,11 @@ def test_each_blob_is_in_the_range_of_its_id_once(
 def test_what_was_looked_at_takes_no_room(session: CopySession, workspace: Workspace) -> None:
     delta = delta_of(session)
     need = Need(session, Tables(session.target, workspace), delta, 1)
-    waiting = set(workspace.folder.glob("need-*/*/*"))
+    waiting = set(workspace.folder.glob("range-*/*/*"))
     assert {path.parent.name for path in waiting} == {"range_number=1", "range_number=2"}
     need.open_range(1)
     need.open_range(2)
-    assert not set(workspace.folder.glob("need-*/*/*"))
+    assert not set(workspace.folder.glob("range-*/*/*"))
 
 
 def test_an_empty_range_asks_for_nothing(session: CopySession, workspace: Workspace) -> None:

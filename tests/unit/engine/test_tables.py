@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from core import limits
 from core.catalog.tables import write_items
 from core.catalog.workspace import Workspace, quote
+from core.engine import cutting
 from core.engine import tables as module
 from core.engine.tables import ITEM_ROW_SIZE, Tables
 from core.errors import IntegrityError
@@ -67,6 +69,55 @@ def test_a_large_table_is_cut_in_order_and_alike_by_everybody(
     assert max(table.rows for table in objects) * 8 <= 160
     assert numbers(again(tables), objects) == list(range(100))
     assert store(again(tables), 100) == objects
+
+
+def test_a_large_table_is_sorted_run_by_run_and_cut_alike(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TABLE_OBJECT_SIZE_MAX", 160)
+    objects = store(tables, 100)
+    monkeypatch.setattr(cutting, "_RUN_ROWS", 30)
+    monkeypatch.setattr(cutting, "_SAMPLED_ROWS", 3)
+    assert store(again(tables), 100, "sessions/y/t") == tuple(
+        replace(table, name=table.name.replace("/x/", "/y/")) for table in objects
+    )
+
+
+@pytest.mark.parametrize("size_max", [160, MIB])
+def test_rows_are_numbered_where_that_is_asked_for(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, size_max: int
+) -> None:
+    monkeypatch.setattr(module, "TABLE_OBJECT_SIZE_MAX", size_max)
+    objects = tables.store(
+        "(select -range as n from range(100))", "n", lambda k: f"sessions/x/t-{k}.parquet", "8",
+        is_numbered=True,
+    )  # fmt: skip
+    rows = [
+        row
+        for path in tables.fetch_all(objects)
+        for row in tables.workspace.rows(f"select row_no, n from read_parquet({quote(path)})")
+    ]
+    assert rows == [(number, number - 99) for number in range(100)]
+
+
+def test_what_is_released_stays_as_long_as_there_is_room(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (table,) = store(tables, 10)
+    assert again(tables).find(table.name) is None
+    path = tables.find(table.name)
+    assert path is not None
+    assert path.exists()
+    tables.release_others([table.name])
+    assert tables.fetch(table.name) == path
+    monkeypatch.setattr(limits, "TABLES_KEPT_SHARE", 1 << 80)
+    tight = again(tables)
+    first = tight.fetch(table.name)
+    tight.release_others()
+    assert not first.exists()
+    assert tight.find(table.name) is None
+    # It is fetched again, and checked again.
+    assert numbers(tight, (table,)) == list(range(10))
 
 
 def test_what_is_stored_already_is_adopted(tables: Tables) -> None:
