@@ -1,4 +1,6 @@
-"""What came back from Azure, whichever library read it: the values that ``azure_errors`` judges.
+"""What came back from Azure, whichever library read it, and what it means that nothing came.
+
+What a service answered its own ``_errors`` judges.
 
 No text of a failure is kept but the service's own error code, a word of letters: texts quote
 headers, tokens and signed URLs. For the same reason what is raised instead hides its cause.
@@ -18,7 +20,10 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
+from core.errors import ColdhaulError, StoreError
+from core.limits import STORE_FIRST_TRIES_MAX
 from core.stores import tls
+from core.stores.pacing import Reaction, TransientError
 
 OBSTORE_ERRORS = (obstore.exceptions.BaseError, FileNotFoundError)
 
@@ -42,6 +47,43 @@ class Answer:
     status: int = 0
     code: str = ""
     trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """What to do about a service that gives no answer, by what happened."""
+
+    broken: str
+    unreachable: str
+    credentials: str
+    unknown: str
+
+
+def judge_trouble(trouble: str, cannot: str, place: str, kind: str, hints: Hints) -> ColdhaulError:
+    """Return what it means that no answer came from a place; ``kind`` is the error's class."""
+    if trouble == SILENCE:
+        return TransientError(f"{cannot}: the connection to {place} broke", hint=hints.broken)
+    if trouble == UNREACHABLE:
+        return TransientError(
+            f"{cannot}: nothing answers at {place}",
+            hint=hints.unreachable,
+            tries_max=STORE_FIRST_TRIES_MAX,
+        )
+    if trouble in tls.FAILURES:
+        return tls.judge(trouble, cannot, place)
+    if trouble == BAD_KEY:
+        return StoreError(
+            f"{cannot}: the account key is not one",
+            hint="An account key is 88 characters of base64; look at what account_key refers to.",
+        )
+    if trouble == CREDENTIALS:
+        # A tool or a metadata service may have failed for a moment: the chain is asked once more.
+        return TransientError(
+            f"{cannot}: there are no usable credentials",
+            hint=hints.credentials,
+            reaction=Reaction.REFRESH,
+        )
+    return StoreError(f"{cannot}: {kind}", hint=hints.unknown)
 
 
 def answer_of(error: Exception) -> Answer:

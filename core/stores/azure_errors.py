@@ -11,9 +11,7 @@ from core.errors import (
     NotReadyError,
     StoreError,
 )
-from core.limits import STORE_FIRST_TRIES_MAX
-from core.stores import azure_answers, tls
-from core.stores.azure_answers import Answer, answer_of
+from core.stores.azure_answers import Answer, Hints, answer_of, judge_trouble
 from core.stores.pacing import Reaction, TransientError
 
 READER = "Storage Blob Data Reader"
@@ -24,6 +22,13 @@ CREDENTIALS_HINT = (
     "azure-identity asks in order: the environment (AZURE_CLIENT_ID and its kin), workload "
     "identity, managed identity, then the command line tools. `az login` gives the last of them; "
     "managed_identity names an identity of the machine, account_key an account's key."
+)
+_HINTS = Hints(
+    broken="Look at the network between this machine and the store.",
+    unreachable="Look at the endpoint and http_proxy in the configuration, at DNS, and at "
+    "firewalls on the way.",
+    credentials=CREDENTIALS_HINT,
+    unknown="Look at the endpoint and http_proxy in the configuration.",
 )
 
 
@@ -104,7 +109,8 @@ def judge(error: Exception, request: Request) -> ColdhaulError:
     """Return what a failure means to a user; ``TransientError`` where another try may mend it."""
     answer = answer_of(error)
     if answer.trouble:
-        trouble = _judge_trouble(answer.trouble, request, type(error).__name__)
+        kind = type(error).__name__
+        trouble = judge_trouble(answer.trouble, request.cannot, request.endpoint, kind, _HINTS)
         return trouble.about(request.items)
     return judge_answer(answer, request)
 
@@ -245,37 +251,3 @@ def not_ready(location: str, tier: str, status: str) -> NotReadyError:
             "this again."
         )
     return NotReadyError(f"{location} is in the tier {tier} and cannot be read yet", hint=hint)
-
-
-def _judge_trouble(trouble: str, request: Request, kind: str) -> ColdhaulError:
-    """Return what it means that no answer came."""
-    cannot, endpoint = request.cannot, request.endpoint
-    if trouble == azure_answers.SILENCE:
-        return TransientError(
-            f"{cannot}: the connection to {endpoint} broke",
-            hint="Look at the network between this machine and the store.",
-        )
-    if trouble == azure_answers.UNREACHABLE:
-        return TransientError(
-            f"{cannot}: nothing answers at {endpoint}",
-            hint="Look at the endpoint and http_proxy in the configuration, at DNS, and at "
-            "firewalls on the way.",
-            tries_max=STORE_FIRST_TRIES_MAX,
-        )
-    if trouble in tls.FAILURES:
-        return tls.judge(trouble, cannot, endpoint)
-    if trouble == azure_answers.BAD_KEY:
-        return StoreError(
-            f"{cannot}: the account key is not one",
-            hint="An account key is 88 characters of base64; look at what account_key refers to.",
-        )
-    if trouble == azure_answers.CREDENTIALS:
-        # A tool or a metadata service may have failed for a moment: the chain is asked once more.
-        return TransientError(
-            f"{cannot}: there are no usable credentials",
-            hint=CREDENTIALS_HINT,
-            reaction=Reaction.REFRESH,
-        )
-    return StoreError(
-        f"{cannot}: {kind}", hint="Look at the endpoint and http_proxy in the configuration."
-    )

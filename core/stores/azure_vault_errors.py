@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from core.errors import ColdhaulError, InputError, IntegrityError, StoreError
-from core.limits import STORE_FIRST_TRIES_MAX
-from core.stores import azure_answers, tls
-from core.stores.azure_answers import answer_of
+from core.stores.azure_answers import Hints, answer_of, judge_trouble
 from core.stores.pacing import Reaction, TransientError
 
 CREDENTIALS_HINT = (
     "azure-identity asks in order: the environment (AZURE_CLIENT_ID and its kin), workload "
     "identity, managed identity, then the command line tools. `az login` gives the last of them; "
     "managed_identity of the repository's store names an identity of the machine."
+)
+_HINTS = Hints(
+    broken="Look at the network between this machine and the vault.",
+    unreachable="Look at the vault's name, http_proxy and DNS: a vault that was deleted has no "
+    "address; `az keyvault recover` brings it back.",
+    credentials=CREDENTIALS_HINT,
+    unknown="Look at http_proxy in the configuration.",
 )
 _LOST_HINT = (
     "Until it is back, a passphrase or recovery key opens the repository: point the configuration "
@@ -51,7 +56,8 @@ def judge(error: AzureError, request: VaultRequest) -> ColdhaulError:
     """Return what a failure means to a user; ``TransientError`` where another try may mend it."""
     answer = answer_of(error)
     if answer.trouble:
-        return _judge_trouble(answer.trouble, request, type(error).__name__)
+        kind = type(error).__name__
+        return judge_trouble(answer.trouble, request.cannot, request.vault, kind, _HINTS)
     codes = _codes_of(error)
     if answer.status == 403:
         return _judge_refusal(codes, request)
@@ -166,30 +172,3 @@ def _judge_status(status: int, said: str, request: VaultRequest) -> ColdhaulErro
             hint="Look at https://azure.status.microsoft for its state.",
         )
     return StoreError(f"{cannot}: the vault answered {status} {said}".rstrip())
-
-
-def _judge_trouble(trouble: str, request: VaultRequest, kind: str) -> ColdhaulError:
-    """Return what it means that no answer came."""
-    cannot, vault = request.cannot, request.vault
-    if trouble == azure_answers.SILENCE:
-        return TransientError(
-            f"{cannot}: the connection to {vault} broke",
-            hint="Look at the network between this machine and the vault.",
-        )
-    if trouble == azure_answers.UNREACHABLE:
-        return TransientError(
-            f"{cannot}: nothing answers at {vault}",
-            hint="Look at the vault's name, http_proxy and DNS: a vault that was deleted has no "
-            "address; `az keyvault recover` brings it back.",
-            tries_max=STORE_FIRST_TRIES_MAX,
-        )
-    if trouble in tls.FAILURES:
-        return tls.judge(trouble, cannot, vault)
-    if trouble == azure_answers.CREDENTIALS:
-        # A tool or a metadata service may have failed for a moment: the chain is asked once more.
-        return TransientError(
-            f"{cannot}: there are no usable credentials",
-            hint=CREDENTIALS_HINT,
-            reaction=Reaction.REFRESH,
-        )
-    return StoreError(f"{cannot}: {kind}", hint="Look at http_proxy in the configuration.")
