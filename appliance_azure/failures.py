@@ -53,6 +53,11 @@ def failure_in(result: object) -> CallFailure | None:
     return CallFailure(kind=error["class"], message=str(error.get("message", "")))
 
 
+def not_understood(name: str) -> CallFailure:
+    """Return the failure that an answer is that lacks something: of another version, most often."""
+    return CallFailure(kind=NO_ANSWER, message=f"{name} answered what is not understood here")
+
+
 def failure_in_group(result: Any) -> CallFailure | None:  # noqa: ANN401  # JSON, or an error.
     """Return why a group failed, by itself or by a batch of it."""
     failure = failure_in(result)
@@ -124,14 +129,19 @@ class InstanceFailedError(Exception):
         self.error, self.cause = error, cause
 
 
-def log_failed_session(instance: str, error: Exception) -> None:
-    """Write the line that an alert looks for: nobody works on what was ordered any more."""
+def log_failed_session(instance: str, error: Exception, session: str = "") -> None:
+    """Write the line that an alert looks for: nobody works on what was ordered any more.
+
+    ``session`` is which one that was, by which a proxy finds it; before one is claimed it is
+    called as the instance is.
+    """
     if isinstance(error, InstanceFailedError):
         told: Document = {"error": error.error, "cause": error.cause}
     else:
         failure = describe_failure(error)
         told = {"error": failure.line, **failure.keys}
-    write_line(logging.ERROR, "session", {"session": instance, FAILED_SESSIONS: 1, **told})
+    keys = {"session": session or instance, "instance": instance}
+    write_line(logging.ERROR, "session", {**keys, FAILED_SESSIONS: 1, **told})
 
 
 def session_failed(published: Document) -> InstanceFailedError:

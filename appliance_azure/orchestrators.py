@@ -16,7 +16,6 @@ from typing import Any, Protocol, TypeVar
 
 from appliance_azure.answers import is_plan, is_repack_again
 from appliance_azure.failures import (
-    NO_ANSWER,
     CallFailure,
     Document,
     InstanceFailedError,
@@ -24,6 +23,7 @@ from appliance_azure.failures import (
     failure_in,
     failure_in_group,
     log_failed_session,
+    not_understood,
     session_failed,
     shortened,
 )
@@ -83,11 +83,12 @@ def session(context: Context) -> Flow[Document]:
     The input is an order: of the proxy, or of an event or the schedule. The output is what publish
     answered, or what plan did where nothing was to be done.
     """
+    attempt = _Session(context)
     try:
-        return (yield from _Session(context).run())
+        return (yield from attempt.run())
     except Exception as error:
         # The last that an instance comes to, which no replay does again.
-        log_failed_session(context.instance_id, error)
+        log_failed_session(context.instance_id, error, attempt.session)
         raise
 
 
@@ -150,6 +151,11 @@ class _Session:
         self._round_count = 0
         self._tell(0)
 
+    @property
+    def session(self) -> str:
+        """The session that it is at: somebody else's, where one that was left is gone on with."""
+        return str(self._plan["session"] or "")
+
     def run(self) -> Flow[Document]:
         """Plan, repack and plan again until there is an end, and come to it."""
         try:
@@ -184,21 +190,15 @@ class _Session:
     def _call_plan(self, call: Document) -> Flow[None]:
         answer = yield from _call(self._context, PLAN, call)
         if not is_plan(answer):
-            raise _StepFailedError(_unknown(PLAN))
+            raise _StepFailedError(not_understood(PLAN))
         self._plan = answer
         if answer["state"] == PlanState.REPACK.value:
             self._tell(0)
 
     def _tell(self, done: int, *, is_ending: bool = False) -> None:
-        self._context.set_custom_status(
-            {
-                "attempt": self._plan["attempt"],
-                "round": self._plan["round"],
-                "batches": self._plan["batch_count"],
-                "done": done,
-                IS_ENDING: is_ending,
-            }
-        )
+        standing = {name: self._plan[name] for name in ("attempt", "round")}
+        counts = {"batches": self._plan["batch_count"], "done": done}
+        self._context.set_custom_status({**standing, **counts, IS_ENDING: is_ending})
 
     def _until_an_end(self) -> Flow[End | None]:
         """Return the end that the session comes to; None: there is nothing to do."""
@@ -302,10 +302,6 @@ class _Session:
             raise InstanceFailedError(error.failure.kind, error.failure.message) from None
 
 
-def _unknown(name: str) -> CallFailure:
-    return CallFailure(kind=NO_ANSWER, message=f"{name} answered what is not understood here")
-
-
 def _count(results: Iterable[Any], state: RepackState) -> int:
     """Count the batches that came to a state, in groups that did not fail by themselves."""
     return sum(each[state.value] for each in results if failure_in(each) is None)
@@ -384,7 +380,7 @@ class _Group:
         elif state in self._counts:
             self._counts[state] += 1
         else:
-            self._fail(_unknown(REPACK))
+            self._fail(not_understood(REPACK))
 
     def _note_failure(self, batch: _Batch, failure: CallFailure) -> None:
         tries = batch.tries.then(failure)

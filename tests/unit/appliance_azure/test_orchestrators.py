@@ -327,6 +327,16 @@ def test_whatever_an_attempt_fails_by_it_writes_one_line_that_says_so(
         assert {name: line[name] for name in told} == told
 
 
+def test_the_line_names_the_session_that_was_gone_on_with_and_not_its_instance(
+    failures: Callable[[], list[Document]],
+) -> None:
+    """An event goes on with a session that somebody left: by its own id a proxy finds it."""
+    joined = {**CLAIMED, "session": "LEFT"}
+    run(JOB, plan=[planned("publish", **joined)], publish=[published("Failed")])
+    (line,) = failures()
+    assert (line["session"], line["instance"]) == ("LEFT", "S")
+
+
 def test_an_attempt_that_ends_well_or_is_stopped_writes_no_such_line(
     failures: Callable[[], list[Document]],
 ) -> None:
