@@ -26,7 +26,7 @@ from appliance_azure.log import write_line
 from appliance_azure.orchestrators import NEXT, batches, session
 from appliance_azure.settings import Triggers, find_triggers, job_of_events, read_settings
 from appliance_azure.triggers import Ordered, event_order, is_record, order_of, timer_order
-from core.appliance.calls import Document, describe_failure
+from core.appliance.calls import Document, describe_failure, keys_of
 from core.appliance.opening import own_version
 from core.errors import ColdhaulError, ConflictError, StoreError
 from core.ids import JobId
@@ -82,7 +82,7 @@ async def repack(call: object, client: Any, context: func.Context) -> Document: 
     try:
         is_over = bool(instance) and await Instances(client).is_over(str(instance))
     except ColdhaulError as error:
-        return error_document(describe_failure(error))
+        return _hub_failed("repack", given, error)
     if is_over:
         return stop_repack(given)
 
@@ -109,8 +109,16 @@ async def start_next(call: object, client: Any) -> Document:  # noqa: ANN401  # 
     try:
         await _start(Instances(client), ordered)
     except ColdhaulError as error:
-        return error_document(describe_failure(error))
+        return _hub_failed(NEXT, {"session": ordered.instance}, error)
     return {"instance": ordered.instance}
+
+
+def _hub_failed(name: str, call: Document, error: ColdhaulError) -> Document:
+    """Log that the hub did not answer a call, which is made again, and return that answer."""
+    failure = describe_failure(error)
+    line = {**keys_of(call), "error": failure.line, **failure.keys}
+    write_line(logging.ERROR, name, line)
+    return error_document(failure)
 
 
 def _with_client(app: df.DFApp, function: Callable[..., Any]) -> Any:  # noqa: ANN401

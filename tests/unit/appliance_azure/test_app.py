@@ -129,6 +129,28 @@ def test_a_tick_of_the_timer_is_ordered_in_spite_of_a_hub_that_fails_for_a_while
     assert told["error"] == "cannot look at the instance"
 
 
+def test_a_call_that_the_hub_fails_is_answered_and_logged_like_any_that_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is made again, for minutes: nothing else tells meanwhile why no batch gets done."""
+    monkeypatch.setattr(functions, "Instances", lambda _client: Failing(2))
+    caplog.set_level(logging.INFO, "coldhaul")
+    session = "ab" * 16
+    call = {"instance": f"{session}:1:1:0", "session": session}
+    order = {"job": "nightly", "execution": "S S", "started": MOMENT.isoformat()}
+    context: Any = None
+    answers = [
+        asyncio.run(functions.repack(call, None, context)),
+        asyncio.run(functions.start_next(order, None)),
+    ]
+    failed = {"error": {"class": "StoreError", "message": "cannot look at the instance"}}
+    assert answers == [failed, failed]
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [line["message"] for line in lines] == ["repack", "next"]
+    assert {line["error"] for line in lines} == {"cannot look at the instance"}
+    assert lines[0]["session"] == session
+
+
 class Taking(Instances):
     """A hub that knows of nothing, and takes every order."""
 
