@@ -22,14 +22,20 @@ SIZES = {"1 TiB": TIB, "100 TiB": 100 * TIB, "1 PiB": 1024 * TIB}
 
 # --- What was measured, and what is assumed -------------------------------------------------------
 STOP_CHECK_SECONDS = limits.STEP_STOP_CHECK_SECONDS
-# Ten million blobs in 60 s on two cores (docs/benchmarks.md). The proof that publish makes goes
-# through as many rows.
+# Ten million blobs in 60 s on two cores (docs/benchmarks.md). Publish reads them twice.
 ROWS_PER_SECOND = 10_000_000 / 60
-# Each pack of a session takes publish three requests, for its part and for its checksum.
-PROOF_REQUESTS, REQUEST_SECONDS = 3, 0.02
-# Rows of restore point, index and batches in the temporary folder, at their highest: 261 bytes a
-# blob were measured of plans of 500,000 and of a million blobs, half of them new.
-TEMPORARY_BYTES_PER_BLOB = 300
+PUBLISHED_ROWS_PER_SECOND = 10_000_000 / 90
+# Each pack of a session takes publish five requests: its part is read twice where there is no room
+# to keep it, and its checksum is asked for.
+PROOF_REQUESTS, REQUEST_SECONDS = 5, 0.02
+# What is at most in the temporary folder: two digests of each blob, which no compression makes
+# smaller, and the objects at hand. 140 and 279 MB were measured of plans, 204 and 345 MB of the
+# publishing of two and four million blobs, all new, none of what was fetched being kept
+# (benchmarks/planning.py, "tight"); 200 MB of a second session of two million, of which 1 % is new.
+TEMPORARY_BYTES_PER_BLOB = 70
+TEMPORARY_BYTES = 100 * MB
+# What may be needed once more is kept in some of the room, the source's tables apart from others.
+TEMPORARY_SHARE = 1 - 2 / limits.TABLES_KEPT_SHARE
 # Hot for as long as the copy lives: index and layer rows.
 METADATA_BYTES_PER_BLOB = 160
 # Nothing is compressed and nothing is there already: the most that a session can be.
@@ -55,7 +61,7 @@ class Cut:
     def publish_seconds(self) -> float:
         """How long publish takes, whose one call has to do all of it."""
         requests = self.packs * PROOF_REQUESTS * REQUEST_SECONDS / limits.PROOF_THREADS
-        return self.blobs / ROWS_PER_SECOND + requests
+        return self.blobs / PUBLISHED_ROWS_PER_SECOND + requests
 
     @property
     def upload_parts(self) -> int:
@@ -64,8 +70,8 @@ class Cut:
 
     @property
     def temporary_bytes(self) -> int:
-        """What plan and publish hold in the temporary folder."""
-        return self.blobs * TEMPORARY_BYTES_PER_BLOB
+        """What plan and publish cannot do without in the temporary folder."""
+        return self.blobs * TEMPORARY_BYTES_PER_BLOB + TEMPORARY_BYTES
 
 
 def cut(size: int) -> Cut:

@@ -40,6 +40,16 @@ WORKING_PARQUET = f"{KEPT_PARQUET}, compression_level 1, parquet_version v2"
 CSV_FORMAT = "header=false, delim=',', quote='', escape='', auto_detect=false, parallel=false"
 
 
+def write_rows(workspace: Workspace, view: str, query: str) -> Path:
+    """Write a query's rows to a file and create a view of it; as a table they would take more."""
+    path = workspace.new_path(view)
+    workspace.run(
+        f"""copy ({query}) to {quote(path)} ({WORKING_PARQUET});
+        create or replace view {view} as from read_parquet({quote(path)})"""
+    )
+    return path
+
+
 def write_items(workspace: Workspace, items: Iterable[Item], table: str) -> int:
     """Create ``table`` with the items' rows in the columns of a layer; return their number."""
     rows_path = workspace.new_path("items", ".csv")

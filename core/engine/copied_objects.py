@@ -19,6 +19,7 @@ from core.catalog.tables import (
     ITEM_COLUMNS,
     MISSING,
     VANISHED,
+    write_rows,
 )
 from core.catalog.workspace import quote_all
 from core.engine.delta import open_delta, read_parent
@@ -52,7 +53,7 @@ def open_objects(
     skipped = _skipped(tables)
     mapped = index_tables.mapped_list_sql("blobs", session.source.space, session.target.id_key)
     columns = ITEM_COLUMNS.replace("blobs", f"{mapped} as blobs")
-    tables.workspace.run(f"create table mapped as select {columns} from present where not deleted")
+    write_rows(tables.workspace, "mapped", f"select {columns} from present where not deleted")
     _open_firsts(session, tables)
     is_shown = _shown_condition(session, tables, base)
     tables.workspace.run(
@@ -89,7 +90,7 @@ def _open_rows(tables: Tables, plan: Plan, rounds: Sequence[Round]) -> None:
     columns = ITEM_COLUMNS.replace("deleted", "deleted or u.path is not null as deleted")
     columns = columns.replace("path,", "r.path,", 1)
     tables.workspace.run(
-        f"""create table present as select {columns}
+        f"""create view present as select {columns}
         from {newest} r left join unresolved u on u.path = r.path"""
     )
 
@@ -141,14 +142,17 @@ def _open_firsts(session: CopySession, tables: Tables) -> None:
     workspace = tables.workspace
     source_id = f"unhex(sha256({item_reference_sql('0', '0')}))"
     alone = index_tables.mapped_id_sql(source_id, session.source.space, session.target.id_key)
-    workspace.run(
-        f"""create table firsts as select path,
-            case when p.id is null then {alone} else m.blobs[1] end as id
-        from mapped m left join (select distinct id from parts) p on p.id = m.blobs[1]"""
+    write_rows(
+        workspace,
+        "firsts",
+        f"""select path, case when p.id is null then {alone} else m.blobs[1] end as id
+        from mapped m left join (select distinct id from parts) p on p.id = m.blobs[1]""",
     )
-    workspace.run(
-        f"""create table carried as select id, max(properties) as properties
-        from parts where fault in {_HAD} and properties <> '' group by id"""
+    write_rows(
+        workspace,
+        "carried",
+        f"""select id, max(properties) as properties
+        from parts where fault in {_HAD} and properties <> '' group by id""",
     )
     workspace.run(
         f"""create view faulty as select id, max(fault) as fault from parts

@@ -18,6 +18,7 @@ from infra.sizing import (
     SIZES,
     STOP_CHECK_SECONDS,
     STORED_SHARE,
+    TEMPORARY_SHARE,
     Cut,
     Limit,
     cut,
@@ -169,7 +170,7 @@ def months_rent(found: Scale) -> dict[str, float]:
 LIMITS: tuple[Limit[Scale], ...] = (
     Limit(
         name="temporary files of plan and publish, 10,240 MB at most",
-        bound=STORAGE_MB_MAX * MB,
+        bound=STORAGE_MB_MAX * MB * TEMPORARY_SHARE,
         used=lambda found: found.temporary_bytes,
     ),
     Limit(

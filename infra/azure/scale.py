@@ -20,6 +20,7 @@ from infra.sizing import (
     SIZES,
     STOP_CHECK_SECONDS,
     STORED_SHARE,
+    TEMPORARY_SHARE,
     Cut,
     Limit,
     cut,
@@ -207,7 +208,7 @@ def months_rent(found: Scale) -> dict[str, float]:
 LIMITS: tuple[Limit[Scale], ...] = (
     Limit(
         name="temporary files of plan and publish, 0.8 GB an instance of Flex Consumption",
-        bound=TEMPORARY_BYTES_MAX,
+        bound=TEMPORARY_BYTES_MAX * TEMPORARY_SHARE,
         used=lambda found: found.temporary_bytes,
     ),
     Limit(

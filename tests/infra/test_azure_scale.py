@@ -61,6 +61,6 @@ def test_a_session_of_one_batch_calls_three_times_and_looks_again() -> None:
 
 
 def test_the_temporary_files_are_the_first_limit() -> None:
-    shares = {limit.name: limit.share(scale.scale(2 * TIB)) for limit in scale.LIMITS}
+    shares = {limit.name: limit.share(scale.scale(5 * TIB)) for limit in scale.LIMITS}
     exceeded = [name for name, share in shares.items() if share > 1]
     assert [name.partition(" of")[0] for name in exceeded] == ["temporary files"]
