@@ -1,4 +1,4 @@
-"""The floor's reading and writing when both go over HTTP: bare obstore and nothing else.
+"""The floor's reading and writing when both go over HTTP: bare requests and nothing else.
 
 ``python -m benchmarks.http_floor`` is what is measured, as a process of its own: its CPU is the
 client's, and what the servers take for it is counted beside.
@@ -12,12 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import obstore
+from botocore.credentials import ReadOnlyCredentials
 from obstore.store import S3Store
 
 from benchmarks.machine import ROOT
 from benchmarks.measure import run
-from benchmarks.servers import ENVIRONMENT, Servers, open_bucket
+from benchmarks.servers import ACCESS_KEY, ENVIRONMENT, REGION, SECRET_KEY, Servers, open_bucket
 from core import limits
+from core.stores.http_pool import HttpPool
+from core.stores.s3_signature import Signer, quote_path
 
 SCRATCH = "scratch"
 GET, PUT = "GET", "PUT"
@@ -43,10 +46,17 @@ def measure_http(
     return found
 
 
-def _get(store: S3Store, keys: list[str]) -> None:
+def _get(url: str, bucket: str, keys: list[str]) -> None:
+    connections = HttpPool(url)
+    signer = Signer(connections.host, REGION)
+    credentials = ReadOnlyCredentials(ACCESS_KEY, SECRET_KEY, None)
+
     def read(run_of_keys: list[str]) -> None:
         for key in run_of_keys:
-            obstore.get(store, key).bytes()
+            path = f"/{bucket}/{quote_path(key)}"
+            headers = signer.sign("GET", path, "", {}, credentials)
+            reply = connections.request("GET", path, headers, size_max=limits.WHOLE_OBJECT_SIZE_MAX)
+            assert reply.status == 200, reply.status
 
     count = limits.FETCH_THREADS
     with ThreadPoolExecutor(count) as pool:
@@ -74,7 +84,7 @@ def main(stage: str, url: str, bucket: str, what: str) -> None:
     keys = [head["path"] for page in pages for head in page]
     started = time.process_time()
     if stage == GET:
-        _get(store, keys)
+        _get(url, bucket, keys)
     else:
         _put(store, int(what))
     sys.stdout.write(json.dumps(time.process_time() - started))

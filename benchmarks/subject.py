@@ -20,7 +20,12 @@ SOURCE, TARGET = "primary", "vault"
 RAW, BUCKET_TARGET = "raw", "objects-vault"
 PASSPHRASE_VARIABLE = "BENCH_PASSPHRASE"
 _PASSPHRASE = "benchmarks are not secret"
-ENVIRONMENT = {PASSPHRASE_VARIABLE: _PASSPHRASE, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {
+    PASSPHRASE_VARIABLE: _PASSPHRASE,
+    "PYTHONPATH": str(ROOT),
+    # What is installed has its bytecode with it; here the runs before the measured ones make it.
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 _COMMAND = (sys.executable, "-c", "from proxy.start import main; main()")
 _CONFIG = """\
 version = 1
