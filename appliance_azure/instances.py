@@ -79,17 +79,18 @@ class Instances:
         """Say whether an instance has ended or failed, or the attempt that began it.
 
         One that nothing is known of has not: the hub sends out an instance's first calls before it
-        writes the first status of the instance. An attempt may begin instances after it was ordered
-        to end, and those end by this alone, as do those of one that the hub itself has ended:
-        whatever has taken its place by now. One that failed ends once all its calls have.
+        writes the first status of the instance; what is there until then may be of one that had
+        this id before the session was forgotten. An attempt may begin instances after it was
+        ordered to end, and those end by this alone, as do those of one that the hub itself has
+        ended: whatever has taken its place by now. One that failed ends once all its calls have.
         """
-        for each in {session_instance(instance), instance}:
-            found = await self.find(each)
-            if found is None:
-                continue
-            if not found.is_running or found.counts.get(IS_ENDING) or _is_newer(found, instance):
-                return True
-        return False
+        session = await self.find(session_instance(instance))
+        if session is not None and (_is_ending(session) or _is_newer(session, instance)):
+            return True
+        own = await self.find(instance)
+        if own is None or (session is not None and own.started < session.started):
+            return False
+        return _is_ending(own)
 
     async def running(self) -> list[Instance]:
         """Return all attempts at sessions that run."""
@@ -185,6 +186,11 @@ def read_status(status: Any) -> Instance | None:  # noqa: ANN401  # Its class ha
         error=error,
         cause=cause,
     )
+
+
+def _is_ending(found: Instance) -> bool:
+    """Say whether no call of an instance that has not begun is wanted any more."""
+    return not found.is_running or bool(found.counts.get(IS_ENDING))
 
 
 def _is_newer(found: Instance, instance: str) -> bool:

@@ -196,6 +196,25 @@ def test_what_is_left_of_an_attempt_is_over_when_the_next_has_taken_its_place(
     assert ask(api, "is_over", instance=own) == [False]
 
 
+def test_what_is_called_as_an_instance_of_a_forgotten_session_was_is_not_over(
+    api: DurableApi,
+) -> None:
+    """A session is forgotten up to a week before groups that it began a moment later."""
+    group = f"{ID}:1:1:0"
+    first = ORDER | {"attempt": 1}
+    ask(api, "start", instance=ID, order=first)
+    api.hub.start("batches", group, json.dumps("{}"), (ID, 0))
+    ask(api, "terminate", instance=ID, why="long ago")
+    api.hub.purge(ID)
+    api.hub.instances[group].created -= timedelta(days=90)
+    ask(api, "start", instance=ID, order=first)
+    assert ask(api, "is_over", instance=group) == [False]
+    # Its own status is there now.
+    api.hub.start("batches", group, json.dumps("{}"), (ID, 0))
+    api.hub.terminate(group, "by a test")
+    assert ask(api, "is_over", instance=group) == [True]
+
+
 @pytest.mark.parametrize("failed", [ID, f"{ID}:3:2:0"])
 def test_what_has_failed_is_over_for_calls_that_wait(
     api: DurableApi, scripted: Scripted, failed: str
