@@ -82,7 +82,7 @@ def test_an_immediate_job_copies_each_new_point_and_the_world_is_told(
     back_up(ready, "b", b"second")
     second = service.wait_for("session ended", job="nightly", status="Success")
     assert first["session"] != second["session"]
-    notice = hook.received.get(timeout=10)
+    notice = hook.received.get(timeout=60)
     assert (notice["job"], notice["session"]) == ("nightly", first["session"])
     assert (notice["status"], notice["content_size"]) == ("Success", 5)
     status, health = service.health()
@@ -178,7 +178,7 @@ def test_damage_is_told_at_once_and_never_tried_in_a_loop(
     blob.write_bytes(b"damaged")
     service = start()
     service.wait_for("session ended", status="Failed")
-    notice = hook.received.get(timeout=10)
+    notice = hook.received.get(timeout=60)
     assert (notice["status"], notice["damaged_item_count"]) == ("Failed", 1)
     time.sleep(2)
     assert len(service.named("session begun")) == 1

@@ -48,7 +48,7 @@ def test_a_copy_that_is_interrupted_goes_on_where_it_was(
     interrupt(process, "planned", number)
     begun = time.monotonic()
     out, err = process.communicate(timeout=60)
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 30
     assert process.returncode == code, err
     assert "what is finished is kept" in err
     session = json.loads(out)["session"]

@@ -41,7 +41,7 @@ def run() -> Iterator[RunFolder]:
 
 def answers(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(endpoint, timeout=5):
+        with urllib.request.urlopen(endpoint, timeout=60):
             return True
     except urllib.error.HTTPError as answer:
         answer.close()

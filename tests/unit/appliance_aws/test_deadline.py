@@ -31,4 +31,4 @@ class Remaining:
 )
 def test_what_is_left_is_enough_to_close_a_pack(remaining: float, work: float) -> None:
     before = time.monotonic()
-    assert 0 <= deadline_of(Remaining(remaining)) - before - work < 1
+    assert 0 <= deadline_of(Remaining(remaining)) - before - work < 5

@@ -76,7 +76,7 @@ def test_what_was_started_runs_with_its_order(api: DurableApi) -> None:
     (found,) = ask(api, "find", instance=ID)
     assert (found.id, found.name, found.standing) == (ID, SESSION, "running")
     assert (found.order, found.attempt, found.ended) == (ORDER, 3, None)
-    assert abs((datetime.now(UTC) - found.started).total_seconds()) < 5
+    assert abs((datetime.now(UTC) - found.started).total_seconds()) < 60
     assert ask(api, "is_over", instance=ID) == [False]
 
 

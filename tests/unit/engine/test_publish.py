@@ -204,7 +204,7 @@ def test_parts_and_packs_are_looked_at_side_by_side(pair: Pair) -> None:
         for what, (first, second) in began.items():
             if kind == "head" and what in name:
                 (second if first.is_set() else first).set()
-                assert second.wait(timeout=10), f"{name} alone"
+                assert second.wait(timeout=60), f"{name} alone"
 
     watched = through(pair.target, Hooked(Checksummed(pair.target.store), wait))
     assert run_publish(replace(session, target=watched)).is_done

@@ -33,7 +33,7 @@ def client(stack: Stack) -> AwsAppliance:
 
 
 def ended(appliance: AwsAppliance, attempt: int = 1) -> Execution:
-    for _ in range(100):
+    for _ in range(600):
         found = appliance.find(SESSION, attempt)
         if found is not None and found.is_over:
             return found

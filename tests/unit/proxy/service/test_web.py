@@ -18,7 +18,7 @@ ANYWHERE = ListenPlace(address="127.0.0.1", port=0)
 
 def ask(place: ListenPlace, path: str) -> tuple[int, str, str]:
     try:
-        with urllib.request.urlopen(f"http://{place}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{place}{path}", timeout=60) as answer:
             return answer.status, answer.headers["Content-Type"], answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
