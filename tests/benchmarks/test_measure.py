@@ -36,6 +36,17 @@ def test_memory_is_that_of_the_largest_process_and_of_all(tmp_path: Path) -> Non
     assert usage.peak_sum >= 128 << 20
 
 
+def test_temporary_files_are_counted_while_they_are_there(tmp_path: Path) -> None:
+    script = (
+        "import os, tempfile, time\n"
+        "file = tempfile.NamedTemporaryFile()\n"
+        "file.write(os.urandom(8 << 20)); file.flush(); time.sleep(0.3); file.close()"
+    )
+    usage, _ = run([sys.executable, "-c", script], tmp_path)
+    assert 8 << 20 <= usage.temporary < 9 << 20
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_command_that_fails_says_what_it_said(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="no such luck"):
         run([sys.executable, "-c", "raise SystemExit('no such luck')"], tmp_path)

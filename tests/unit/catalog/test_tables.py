@@ -16,6 +16,7 @@ from core.catalog.tables import (
     read_items,
     write_items,
     write_part,
+    write_rows,
 )
 from core.catalog.workspace import Workspace, quote
 from core.ids import BlobId, Digest, PackId, SessionId
@@ -130,3 +131,10 @@ def test_a_part_without_a_pack_has_rows_of_the_same_kind(workspace: Workspace) -
 def test_a_part_holds_everything_that_the_index_needs() -> None:
     assert PART_COLUMNS.endswith(INDEX_COLUMNS)
     assert PACK_COLUMNS in INDEX_COLUMNS
+
+
+def test_rows_that_are_written_are_seen_by_a_view(workspace: Workspace) -> None:
+    for count in (3, 0):
+        path = write_rows(workspace, "kept_rows", f"select range as n from range({count})")
+        assert path.exists()
+        assert sorted(workspace.rows("from kept_rows")) == [(n,) for n in range(count)]
