@@ -147,8 +147,8 @@ class _Planner:
             record = read_source_record(source, self._session.claim.source_point)
             sources = Tables(source, self._workspace)
             is_full = build_delta(self._session, base, record, self._tables, sources)
-            sources.release_others()
-            self._tables.release_others()
+            sources.release_all()
+            self._tables.release_all()
             return self._store_delta(base, record.layers, record.data_set, is_full=is_full)
         assert isinstance(source, BucketSource), "a source is one of the two"
         pace = Pace(is_stopped=self._stop, is_late=self._is_late)
@@ -156,7 +156,7 @@ class _Planner:
         if listing is None:
             return None
         build_listed_delta(self._session, base, listing, self._tables)
-        self._tables.release_others()
+        self._tables.release_all()
         return self._store_delta(base, (), source.url, is_full=True)
 
     def _store_delta(

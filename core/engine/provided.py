@@ -23,6 +23,7 @@ from core.engine.ranges import RangeFiles
 from core.engine.session import CopySession
 from core.engine.state import Base, Plan, Round
 from core.engine.tables import BLOB_ROW_SIZE, Tables
+from core.errors import IntegrityError
 from core.format import names
 from core.model import TableObject
 
@@ -58,6 +59,7 @@ class Provided:
         self._parts = list_parts(session.target, session.id)
         self._ids = RangeFiles(self._workspace, len(plan.ranges), EMPTY_IDS)
         self._index_counts: list[tuple[int, int]] = []
+        self._proved_counts: list[int] = []
         self._own_count = self._own_size = 0
         self.files: dict[int, list[Path]] = {}
 
@@ -130,6 +132,7 @@ class Provided:
             (select id from reused where origin <> 'index' union all {own})"""
         )
         self._index_counts.append((int(rows), int(blobs)))
+        self._proved_counts.append(self._ids.count(number))
         self._tables.release([table.name])
         self._ids.drop(number)
         needed.drop(number)
@@ -144,6 +147,7 @@ class Provided:
             self._open_group(files)
             rows.add(f"select {INDEX_COLUMNS} from parts where fault = ''")
             self._release_parts(group)
+        self._check(rows)
         count = sum(blobs for _, blobs in self._index_counts)
         extent = Extent(
             row_size=BLOB_ROW_SIZE,
@@ -154,6 +158,16 @@ class Provided:
         return self._tables.store_runs(
             self._index_runs(rows), "id", lambda k: names.index(self._session.id, k), extent
         )
+
+    def _check(self, rows: RangeFiles) -> None:
+        """Compare what goes into the index with what was proved: parts were read once more."""
+        counts = [rows.count(number) for number in range(len(self._plan.ranges))]
+        if counts != self._proved_counts:
+            raise IntegrityError(
+                f"the parts of session {self._session.id} are not those by which its blobs were "
+                "proved",
+                hint="Abandon the session and run the job again.",
+            )
 
     def _index_runs(self, own: RangeFiles) -> Iterator[str]:
         """Yield the rows of the new index, range by range."""

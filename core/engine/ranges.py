@@ -54,6 +54,11 @@ class RangeFiles:
             return f"({self._empty})"
         return f"(select * from read_parquet({quote_all(files)}, hive_partitioning=false))"
 
+    def count(self, number: int) -> int:
+        """Return the number of rows of a range."""
+        (count,) = self._workspace.row(f"select count(*) from {self.relation(number)}")
+        return int(count)
+
     def drop(self, number: int) -> None:
         """Delete the rows of a range."""
         for path in self._files.pop(number, []):

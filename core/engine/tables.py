@@ -88,9 +88,9 @@ class Tables:
             oldest, _ = self._released.popitem(last=False)
             self._fetched.pop(oldest).unlink()
 
-    def release_others(self, kept: Iterable[str] = ()) -> None:
-        """Let go of the files of all tables but these."""
-        self.release([name for name in self._fetched if name not in set(kept)])
+    def release_all(self) -> None:
+        """Let go of the files of all tables."""
+        self.release(list(self._fetched))
 
     def fetch_all(self, objects: Sequence[TableObject]) -> list[Path]:
         """Return the local files of stored tables, each compared with what is expected."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import ids
-from core.catalog.index import mapped_id_sql, range_bounds
+from core.catalog.index import mapped_id_sql, range_bounds, range_number_sql
 from core.catalog.layers import (
     NO_FLOOR,
     difference_sql,
@@ -182,3 +182,26 @@ def test_every_id_is_in_one_range(count: int, blob_id: bytes) -> None:
         if low <= blob_id and (high is None or blob_id < high)
     ]
     assert len(inside) == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 1 << 20), st.integers(0, 1 << 20)), max_size=30), st.data()
+)
+def test_the_database_finds_the_range_whose_bounds_an_id_is_within(
+    places: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Also of ids right at and right before a bound, and of counts that part ids unevenly."""
+    cases = []
+    for count, number in places:
+        low, _ = range_bounds(number % count, count)
+        first = int.from_bytes(low, "big") + data.draw(st.sampled_from([-1, 0, 0, 1]))
+        rest = data.draw(st.sampled_from([bytes(28), b"\xff" * 28]))
+        cases.append((count, (first & 0xFFFFFFFF).to_bytes(4, "big") + rest))
+    with Workspace(64 * MIB, threads=1) as workspace:
+        for count, blob_id in cases:
+            number_sql = range_number_sql(f"unhex('{blob_id.hex()}')", count)
+            (number,) = workspace.row(f"select {number_sql}")
+            assert 0 <= number < count
+            low, high = range_bounds(number, count)
+            assert low <= blob_id
+            assert high is None or blob_id < high

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core import limits
-from core.catalog.workspace import Workspace, quote_all
+from core.catalog.workspace import Workspace, quote, quote_all
 from core.engine.batches import require_plan
 from core.engine.plan import read_base, run_plan
 from core.engine.provided import EMPTY_IDS, Provided
@@ -15,6 +15,8 @@ from core.engine.ranges import RangeFiles
 from core.engine.repack import Call, run_repack
 from core.engine.session import CopySession
 from core.engine.tables import Tables
+from core.errors import IntegrityError
+from core.format import names
 from core.limits import KIB
 from tests.support.copies import MEMORY_SIZE, back_up, make_pair, pin_batches
 
@@ -101,3 +103,24 @@ def test_the_index_has_each_blob_once_in_order(session: CopySession, workspace: 
     assert not list(workspace.folder.glob("range-*/**/*.parquet"))
     plan = require_plan(session.target, session.id)
     assert opened.own_blobs() == (plan.new_blob_count, plan.new_content_size)
+
+
+def test_parts_that_are_not_those_of_the_proof_make_no_index(
+    session: CopySession, workspace: Workspace, tmp_path: Path
+) -> None:
+    repack(session)
+    opened = provided(session, workspace)
+    assert opened.open_parts()
+    assert opened.count_unproved(needed(session, workspace)) == 0
+    name = names.part(session.id, 0, 0)
+    path, changed = Tables(session.target, workspace).fetch(name), workspace.new_path("changed")
+    fault = "case when ordinal = 0 then 'missing' else fault end as fault"
+    workspace.run(
+        f"""copy (select * replace ({fault}) from read_parquet({quote(path)}))
+        to {quote(changed)} (format parquet)"""
+    )
+    (tmp_path / "target" / name).unlink()
+    session.target.put_table(name, changed, 1)
+    with pytest.raises(IntegrityError, match="proved"):
+        opened.store_index()
+    assert list(session.target.store.list(names.INDEX)) == []

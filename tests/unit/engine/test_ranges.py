@@ -33,6 +33,7 @@ def test_rows_are_found_in_their_ranges(workspace: Workspace, count: int) -> Non
         low, high = range_bounds(number, count)
         within = rows(workspace, ranges, number)
         assert all(low <= blob and (high is None or blob < high) for blob, _ in within)
+        assert ranges.count(number) == len(within)
         found += [n for _, n in within]
     assert sorted(found) == list(range(501))
 

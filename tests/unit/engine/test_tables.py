@@ -108,12 +108,12 @@ def test_what_is_released_stays_as_long_as_there_is_room(
     path = tables.find(table.name)
     assert path is not None
     assert path.exists()
-    tables.release_others([table.name])
+    tables.release_all()
     assert tables.fetch(table.name) == path
     monkeypatch.setattr(limits, "TABLES_KEPT_SHARE", 1 << 80)
     tight = again(tables)
     first = tight.fetch(table.name)
-    tight.release_others()
+    tight.release_all()
     assert not first.exists()
     assert tight.find(table.name) is None
     # It is fetched again, and checked again.
