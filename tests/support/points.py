@@ -123,7 +123,7 @@ def write_index(
         write_part(workspace, path, row, ((n, "", blob, "") for n, blob in enumerate(blobs)))
         relation = f"(select {INDEX_COLUMNS} from read_parquet({quote(path)}))"
         (table,) = Tables(repository, workspace).store(
-            relation, "all", lambda number: names.index(session, number), BLOB_ROW_SIZE
+            relation, INDEX_COLUMNS, lambda number: names.index(session, number), BLOB_ROW_SIZE
         )
     return table.name
 
