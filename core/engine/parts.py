@@ -66,7 +66,8 @@ def _is_covered(
     if rows != ordinals or rows > blob_count:
         raise IntegrityError(
             f"the parts of session {session_id} overlap",
-            hint="Abandon the session and run the job again.",
+            hint=f"Give the session up ('coldhaul session abandon {session_id}') and run the "
+            "job again.",
         )
     return bool(rows == blob_count)
 

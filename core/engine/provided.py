@@ -166,7 +166,8 @@ class Provided:
             raise IntegrityError(
                 f"the parts of session {self._session.id} are not those by which its blobs were "
                 "proved",
-                hint="Abandon the session and run the job again.",
+                hint=f"Give the session up ('coldhaul session abandon {self._session.id}') and "
+                "run the job again.",
             )
 
     def _index_runs(self, own: RangeFiles) -> Iterator[str]:

@@ -67,5 +67,6 @@ def test_parts_that_overlap_are_damage(session: CopySession) -> None:
             path = workspace.new_path("part")
             write_part(workspace, path, None, rows, has_properties=True)
             session.target.put_table(names.part(session.id, 0, number), path, 1)
-        with pytest.raises(IntegrityError, match="overlap"):
+        with pytest.raises(IntegrityError, match="overlap") as caught:
             fetch_parts(Tables(session.target, workspace), session.id, batches)
+    assert f"session abandon {session.id}" in caught.value.hint
