@@ -1,11 +1,14 @@
-"""An encrypted repository, made once: to derive keys from passphrases is slow on purpose."""
+"""A workspace, and an encrypted repository, made once: to derive keys is slow on purpose."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core.catalog.workspace import Workspace
 from core.stores.store import Store
+from tests.support.copies import MEMORY_SIZE
 from tests.support.repositories import SECRET, create_in, new_store
 
 
@@ -22,3 +25,9 @@ def encrypted(encrypted_folder: Path, tmp_path: Path) -> Store:
     """Return a copy of it for one test."""
     shutil.copytree(encrypted_folder, tmp_path / "vault")
     return new_store(tmp_path / "vault")
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    with Workspace(MEMORY_SIZE, threads=1) as workspace:
+        yield workspace

@@ -1,7 +1,6 @@
 """Rows come out in order, in the same objects however they went in."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,17 +9,10 @@ from core.catalog.workspace import Workspace, quote
 from core.engine import cutting
 from core.engine.cutting import Cutter, Extent, run_conditions, sample_sql
 from core.model import TableObject
-from tests.support.copies import MEMORY_SIZE
 
 COUNT = 1_000
 SIZE = 10
 SIZE_MAX = 700
-
-
-@pytest.fixture
-def workspace() -> Iterator[Workspace]:
-    with Workspace(MEMORY_SIZE, threads=1) as workspace:
-        yield workspace
 
 
 class Shelf:

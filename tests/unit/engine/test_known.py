@@ -1,6 +1,5 @@
 """What is stored already, read from few tables at a time, is what is read from all at once."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from core.engine.session import CopySession
 from core.engine.tables import Tables
 from core.ids import PackId, SessionId
 from core.limits import KIB
-from tests.support.copies import MEMORY_SIZE, Pair, back_up, make_pair, pin_batches
+from tests.support.copies import Pair, back_up, make_pair, pin_batches
 
 SIZE = 30 * KIB
 
@@ -49,12 +48,6 @@ def session(pair: Pair) -> CopySession:
     session = pair.session()
     assert run_plan(session) is not None
     return session
-
-
-@pytest.fixture
-def workspace() -> Iterator[Workspace]:
-    with Workspace(MEMORY_SIZE, threads=1) as workspace:
-        yield workspace
 
 
 def rows(workspace: Workspace, query: str) -> list[tuple[object, ...]]:

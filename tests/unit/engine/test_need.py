@@ -1,6 +1,5 @@
 """What a delta asks for is sorted into ranges, each blob once, and goes with its range."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from core.engine.session import CopySession
 from core.engine.state import Delta
 from core.engine.tables import Tables
 from core.errors import IntegrityError
-from tests.support.copies import MEMORY_SIZE, Pair, back_up, make_pair
+from tests.support.copies import Pair, back_up, make_pair
 
 COUNT = 60
 RANGE = 20
@@ -36,12 +35,6 @@ def session(pair: Pair) -> CopySession:
     session = pair.session()
     assert run_plan(session) is not None
     return session
-
-
-@pytest.fixture
-def workspace() -> Iterator[Workspace]:
-    with Workspace(MEMORY_SIZE, threads=1) as workspace:
-        yield workspace
 
 
 def delta_of(session: CopySession) -> Delta:

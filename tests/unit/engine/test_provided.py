@@ -1,7 +1,6 @@
 """What provides blobs is looked at range by range, and nothing of it stays on disk."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from core.engine.tables import Tables
 from core.errors import IntegrityError
 from core.format import names
 from core.limits import KIB
-from tests.support.copies import MEMORY_SIZE, back_up, make_pair, pin_batches
+from tests.support.copies import back_up, make_pair, pin_batches
 
 COUNT = 40
 
@@ -36,12 +35,6 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CopySession:
     session = pair.session()
     assert run_plan(session) is not None
     return session
-
-
-@pytest.fixture
-def workspace() -> Iterator[Workspace]:
-    with Workspace(MEMORY_SIZE, threads=1) as workspace:
-        yield workspace
 
 
 def provided(session: CopySession, workspace: Workspace) -> Provided:
@@ -121,6 +114,7 @@ def test_parts_that_are_not_those_of_the_proof_make_no_index(
     )
     (tmp_path / "target" / name).unlink()
     session.target.put_table(name, changed, 1)
-    with pytest.raises(IntegrityError, match="proved"):
+    with pytest.raises(IntegrityError, match="proved") as caught:
         opened.store_index()
+    assert f"session abandon {session.id}" in caught.value.hint
     assert list(session.target.store.list(names.INDEX)) == []

@@ -1,22 +1,13 @@
 """Rows wait in the range of their id, and in no file when it was looked at."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from core.catalog.index import range_bounds
 from core.catalog.workspace import Workspace
 from core.engine.ranges import RangeFiles
-from tests.support.copies import MEMORY_SIZE
 
 EMPTY = "select ''::BLOB as id, 0::BIGINT as n where false"
 ROWS = "select unhex(sha256(i::VARCHAR)) as id, i as n from range({}, {}) t(i)"
-
-
-@pytest.fixture
-def workspace() -> Iterator[Workspace]:
-    with Workspace(MEMORY_SIZE, threads=1) as workspace:
-        yield workspace
 
 
 def rows(workspace: Workspace, ranges: RangeFiles, number: int) -> list[tuple[bytes, int]]:
