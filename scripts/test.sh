@@ -51,7 +51,7 @@ if [ -z "${TMPDIR:-}" ] && [ "$(stat -f -c %T "$memory" 2>/dev/null)" = tmpfs ] 
     export TMPDIR
     trap 'rm -rf "$TMPDIR"' EXIT
 fi
-# Tests marked as one xdist_group share a worker, in order, and the longest groups come first. Two
+# Tests marked as one xdist_group share a worker, in order; groups of many tests come first. Two
 # workers more than there are cores: tests of servers wait. Those of the code itself were part of
 # the check.
 cores=$(.venv/bin/python -c 'import os; print(os.cpu_count() or 1)')
