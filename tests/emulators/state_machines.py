@@ -2,6 +2,7 @@
 
 LocalStack goes on when a child of a Distributed Map fails and gives null for it. Amazon's Map fails
 at the first one, as no failure is tolerated, and its parent does not learn why the child failed.
+An execution that is stopped between two states it takes for one that failed, as none may follow.
 And it makes the tables of its parser anew for every path in every state of every execution, and
 for every call a client that has assumed the role once more, which takes most of its time.
 """
@@ -26,12 +27,13 @@ _api = import_module("localstack.aws.api.stepfunctions")
 _paths: Any = import_module(f"{_ASL}.utils.json_path")
 _result_path: Any = import_module(f"{_ASL}.component.common.path.result_path")
 _clients: Any = import_module(f"{_ASL}.utils.boto_client")
+_environment: Any = import_module(f"{_ASL}.eval.environment")
 
 _CAUSE = "The specified tolerated failure threshold was exceeded"
 
 
 def install() -> None:
-    """Have a failed child end its Map, paths parsed once, and each role assumed once."""
+    """Have a failed child end its Map, and stops last; parse paths and assume roles once."""
     # What they return is never changed. Should a version rename them, this has to fail.
     _paths.parse = cache(_paths.parse)
     _result_path.parse = cache(_result_path.parse)
@@ -47,6 +49,18 @@ def install() -> None:
             job.job_output = _failure(env)
 
     worker._eval_job = evaluate_or_fail
+    _let_stops_last(_environment.Environment)
+
+
+def _let_stops_last(environment: Any) -> None:  # noqa: ANN401  # LocalStack's.
+    set_error = environment.set_error
+
+    def set_error_unless_stopped(self: Any, error: Any) -> None:  # noqa: ANN401
+        with self._state_mutex:
+            if not isinstance(self._program_state, _states.ProgramStopped):
+                set_error(self, error)
+
+    environment.set_error = set_error_unless_stopped
 
 
 def _failure(env: Any) -> Exception:  # noqa: ANN401  # LocalStack's.
