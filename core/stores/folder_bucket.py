@@ -214,7 +214,9 @@ class FolderBucket:
         except StoreError as error:
             if not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 raise
-            if self._create and not os.path.lexists(self._root):
+            is_missing = isinstance(error.__cause__, FileNotFoundError)
+            # One that another thread makes at this moment is there by now, and was missing.
+            if self._create and is_missing and not os.path.islink(self._root):
                 return None
             raise error.with_hint("mount the disk that holds it, or correct the URL") from None
 

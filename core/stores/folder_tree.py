@@ -156,10 +156,12 @@ class FolderTree:
             path = parent_path
 
     def _open_root(self) -> Folder | None:
+        # Asked before: another thread may make the root, and see it, while this one misses it.
+        may_be_missing = self._may_be_missing
         try:
             root = Folder(os.open(self.root, _OPEN_FOLDER))
         except FileNotFoundError:
-            if self._may_be_missing:
+            if may_be_missing:
                 return None
             raise StoreError(
                 f"the folder {self.root} is not there",

@@ -20,6 +20,7 @@ from tests.conformance.bucket_suite import (
     list_pages,
     put,
 )
+from tests.support.meanwhile import after_missing
 from tests.support.users import ordinary_folder, ordinary_user
 
 
@@ -111,6 +112,15 @@ def test_nothing_is_made_by_reading(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         bucket.describe("a")
     assert not (tmp_path / "missing").exists()
+
+
+def test_a_root_made_by_another_thread_meanwhile_was_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = FolderBucket(tmp_path / "new", create=True)
+    monkeypatch.setattr(os, "open", after_missing(tmp_path / "new", lambda: put(bucket, "a", b"")))
+    assert keys(bucket) == []
+    assert keys(bucket) == ["a"]
 
 
 def test_many_listings_may_be_under_way(bucket: FolderBucket) -> None:

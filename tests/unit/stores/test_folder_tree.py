@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import StoreError
 from core.stores.folder_tree import FolderTree, refuse_link
+from tests.support.meanwhile import after_missing
 
 
 @pytest.fixture
@@ -79,6 +80,16 @@ def test_folders_come_and_go_under_many_threads(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
+
+
+def test_a_root_made_by_another_thread_meanwhile_was_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    tree = FolderTree(root, create=True)
+    monkeypatch.setattr(os, "open", after_missing(root, lambda: tree.made("")))
+    assert tree.find("") is None
+    assert tree.find("") is not None
 
 
 def test_refuse_link_refuses_links_only(tmp_path: Path) -> None:
