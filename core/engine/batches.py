@@ -1,6 +1,7 @@
 """Batches of blobs as a plan stores them, and how they are found again by their numbers."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from core import limits
 from core.catalog.tables import WORKING_PARQUET
@@ -92,20 +93,28 @@ def store_batches(
     length, position) from one n up to before another, whose ordinals begin at 0. ``name_of`` names
     the batches, the first of which is 0.
     """
-    batches: list[PlannedBatch] = []
+    cut = list(cut_batches(_groups(tables, bounds), bounds))
+    paths = enumerate(_batch_files(tables, rows, cut, batch_rows))
+    files = ((path, name_of(number)) for number, path in paths)
+    return tuple(
+        PlannedBatch(table=table, blob_count=batch.count, content_size=batch.size)
+        for batch, table in zip(cut, tables.store_files(files), strict=True)
+    )
+
+
+def _batch_files(
+    tables: Tables, rows: str, batches: Sequence[Group], batch_rows: Callable[[int, int], str]
+) -> Iterator[Path]:
+    """Write each batch to a file."""
     start = 0
-    for run in _runs(list(cut_batches(_groups(tables, bounds), bounds))):
+    for run in _runs(batches):
         _open_ordered(tables, rows, start, start + sum(batch.count for batch in run))
         for batch in run:
             path = tables.workspace.new_path("batch")
             query = batch_rows(start, start + batch.count)
             tables.workspace.run(f"copy ({query}) to {quote(path)} ({WORKING_PARQUET})")
-            table = tables.store_file(path, name_of(len(batches)))
-            batches.append(
-                PlannedBatch(table=table, blob_count=batch.count, content_size=batch.size)
-            )
+            yield path
             start += batch.count
-    return tuple(batches)
 
 
 def _groups(tables: Tables, bounds: BatchLimits) -> list[Group]:

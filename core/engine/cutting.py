@@ -5,7 +5,7 @@ waits in a file until the objects that its rows belong to are stored. So memory 
 are those of a run and an object, and objects are the same however the rows are cut into runs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,6 @@ from sys import maxsize
 
 from core.catalog.tables import WORKING_PARQUET
 from core.catalog.workspace import Workspace, quote, quote_all
-from core.model import TableObject
 from core.plan.copy import BatchLimits, Group, cut_batches
 
 # Rows are summed up in blocks of so many, or of fewer where rows are large.
@@ -51,47 +50,41 @@ class _Run:
 
 
 class Cutter:
-    """Takes runs and stores objects."""
+    """Takes runs and yields the queries of objects."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        extent: Extent,
-        size_max: int,
-        store: Callable[[str, int], TableObject],
-    ) -> None:
-        """Cut objects of at most ``size_max`` bytes; ``store`` stores that of a query and place."""
+    def __init__(self, workspace: Workspace, extent: Extent, size_max: int) -> None:
+        """Cut objects of at most ``size_max`` bytes."""
         self._workspace = workspace
         self._extent = extent
         self._is_one = extent.size <= size_max
         self._block = max(1, min(_BLOCK_ROWS, size_max // 4 // max(1, extent.largest)))
         self._bounds = BatchLimits(size_max=size_max // 2, blobs_max=maxsize)
-        self._store = store
         self._groups: dict[int, Group] = {}
         self._runs: list[_Run] = []
         self._start = self._run_start = self._end = 0
-        self._stored: list[TableObject] = []
 
-    def add(self, rows: str, order: str) -> None:
-        """Sort a run and store what is complete with it."""
-        self._put_aside()
-        # A sorted table numbers its rows by itself; a window would carry all columns through it.
-        self._workspace.run(f"create or replace table run as select * from {rows} order by {order}")
-        self._end += self._sum_up()
-        if not self._is_one:
-            # The last one may go on in the next run.
-            self._store_pieces(self._pieces()[:-1])
+    def cut(self, runs: Iterable[str], order: str) -> Iterator[str]:
+        """Sort each run and yield the query of each object that is complete with it.
 
-    def finish(self) -> tuple[TableObject, ...]:
-        """Store what is left and return all objects."""
+        A query is good until the next one is asked for.
+        """
+        for rows in runs:
+            self._put_aside()
+            # A sorted table numbers its rows by itself; a window carries all columns through it.
+            self._workspace.run(
+                f"create or replace table run as select * from {rows} order by {order}"
+            )
+            self._end += self._sum_up()
+            if not self._is_one:
+                # The last one may go on in the next run.
+                yield from self._queries(self._pieces()[:-1])
         if self._end > self._start:
             whole = Group(count=self._end - self._start, size=0)
-            self._store_pieces([whole] if self._is_one else self._pieces())
+            yield from self._queries([whole] if self._is_one else self._pieces())
         self._workspace.run("drop table if exists run")
-        return tuple(self._stored)
 
     def _put_aside(self) -> None:
-        """Write what is not stored of the last run to a file."""
+        """Write what is in no object yet of the last run to a file."""
         start = max(self._start, self._run_start)
         if start < self._end:
             path = self._workspace.new_path("run")
@@ -122,16 +115,15 @@ class Cutter:
     def _pieces(self) -> list[Group]:
         return list(cut_batches(self._groups.values(), self._bounds))
 
-    def _store_pieces(self, pieces: Sequence[Group]) -> None:
+    def _queries(self, pieces: Sequence[Group]) -> Iterator[str]:
         for piece in pieces:
             end = self._start + piece.count
             files = [run.path for run in self._runs]
             rows = self._last()
             if files:
                 rows = f"(from read_parquet({quote_all(files)}) union all from {rows})"
-            query = f"""select {self._extent.columns} from {rows}
+            yield f"""select {self._extent.columns} from {rows}
                 where row_no >= {self._start} and row_no < {end} order by row_no"""
-            self._stored.append(self._store(query, len(self._stored)))
             self._forget(end)
 
     def _forget(self, end: int) -> None:

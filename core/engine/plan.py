@@ -5,7 +5,8 @@ from the same plan, and each step can be cut anywhere.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from core import limits
@@ -106,16 +107,10 @@ class _Planner:
             return None
         ranges = self._stored_ranges(delta.range_count)
         if len(ranges) < delta.range_count:
-            need = Need(self._session, self._tables, delta, len(ranges))
-            open_known(self._tables, base)
-            for number in range(len(ranges), delta.range_count):
-                if self._is_over():
-                    return None
-                need.open_range(number)
-                ranges.append(self._range(number, delta.range_count))
-                self._has_advanced = True
-            close_known(self._tables, base)
-        if self._is_over():
+            for table in self._tables.store_files(self._new_ranges(base, delta, len(ranges))):
+                self._tables.fetch(table.name)
+                ranges.append(table)
+        if len(ranges) < delta.range_count or self._is_over():
             return None
         return self._finish(base, delta, tuple(ranges))
 
@@ -193,10 +188,21 @@ class _Planner:
             ranges.append(self._tables.describe(name))
         return ranges
 
-    def _range(self, number: int, count: int) -> TableObject:
-        """Store one id range's result: new blobs with an empty origin, reused ones with a place."""
-        name = state.range_name(self._session.id, number)
-        self._match(*index_tables.range_bounds(number, count))
+    def _new_ranges(self, base: Base, delta: Delta, first: int) -> Iterator[tuple[Path, str]]:
+        """Write the results of the id ranges from ``first`` on, until this call ends."""
+        need = Need(self._session, self._tables, delta, first)
+        open_known(self._tables, base)
+        for number in range(first, delta.range_count):
+            if self._is_over():
+                return
+            need.open_range(number)
+            self._match(*index_tables.range_bounds(number, delta.range_count))
+            yield self._write_range(), state.range_name(self._session.id, number)
+            self._has_advanced = True
+        close_known(self._tables, base)
+
+    def _write_range(self) -> Path:
+        """Write one range's result: new blobs with an empty origin, reused ones with a place."""
         path = self._workspace.new_path("range")
         columns = INDEX_COLUMNS.removeprefix("id, ").removesuffix(", length")
         self._workspace.run(
@@ -205,9 +211,7 @@ class _Planner:
                 from asked n left join matched m using (id))
             to {quote(path)} ({WORKING_PARQUET})"""
         )
-        stored = self._tables.store_file(path, name)
-        self._tables.fetch(name)
-        return stored
+        return path
 
     def _match(self, low: bytes, high: bytes | None) -> None:
         """Create ``matched``: one row of each blob of ``asked`` that is stored already."""

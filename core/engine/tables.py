@@ -4,8 +4,8 @@ import hashlib
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -173,15 +173,9 @@ class Tables:
 
         All rows of each come before those of the next.
         """
-        cutter = Cutter(
-            self.workspace,
-            extent,
-            TABLE_OBJECT_SIZE_MAX,
-            lambda query, number: self._store_one(query, name_of(number)),
-        )
-        for run in runs:
-            cutter.add(run, order)
-        return cutter.finish()
+        cutter = Cutter(self.workspace, extent, TABLE_OBJECT_SIZE_MAX)
+        queries = enumerate(cutter.cut(runs, order))
+        return tuple(self.store_files(self._write(query, name_of(n)) for n, query in queries))
 
     def _store_whole(
         self, relation: str, order: str, name: str, *, is_numbered: bool
@@ -197,36 +191,64 @@ class Tables:
         return stored
 
     def _store_one(self, query: str, name: str) -> TableObject:
+        (stored,) = self.store_files([self._write(query, name)])
+        return stored
+
+    def _write(self, query: str, name: str) -> tuple[Path, str]:
         path = self.workspace.new_path("stored")
         form = WORKING_PARQUET if name.startswith(SESSIONS) else KEPT_PARQUET
         self.workspace.run(f"copy ({query}) to {quote(path)} ({form})")
-        return self.store_file(path, name)
+        return path, name
 
-    def store_file(self, path: Path, name: str) -> TableObject:
-        """Store a Parquet file of the workspace, or adopt what is stored under its name.
+    def store_files(self, files: Iterable[tuple[Path, str]]) -> Iterator[TableObject]:
+        """Store Parquet files of the workspace, or adopt what is stored under their names.
 
-        The file is released: ``fetch`` what is needed once more.
+        Each is stored while the next is made. It is released: ``fetch`` what is needed once more.
         """
-        table = _describe(self.workspace, path, name)
+        with ThreadPoolExecutor(1, "store") as pool:
+            before: tuple[Path, Future[tuple[TableObject, bool]]] | None = None
+            for path, name in files:
+                rows = _count_rows(self.workspace, path)
+                following = (path, pool.submit(self._put, path, name, rows))
+                if before:
+                    yield self._stored(*before)
+                before = following
+            if before:
+                yield self._stored(*before)
+
+    def _put(self, path: Path, name: str, rows: int) -> tuple[TableObject, bool]:
+        """Store a file; say what it is, and whether there was none of its name."""
+        table = _describe(path, name, rows)
         try:
-            self.repository.put_table(name, path, table.rows)
+            self.repository.put_table(name, path, rows)
         except ConflictError:
+            return table, False
+        return table, True
+
+    def _stored(self, path: Path, putting: Future[tuple[TableObject, bool]]) -> TableObject:
+        table, is_new = putting.result()
+        if is_new:
+            self._fetched[table.name] = path
+        else:
             path.unlink()
-            adopted = self.describe(name)
-            if adopted.rows != table.rows:
-                raise IntegrityError(
-                    f"{name} is stored with {adopted.rows} rows and not with the {table.rows} that "
-                    "follow from what it is made of"
-                ) from None
-            self.release([name])
-            return adopted
-        self._fetched[name] = path
-        self.release([name])
+            table = self._adopted(table)
+        self.release([table.name])
         return table
+
+    def _adopted(self, table: TableObject) -> TableObject:
+        """Return what is stored under a table's name, which is to have its rows."""
+        adopted = self.describe(table.name)
+        if adopted.rows != table.rows:
+            raise IntegrityError(
+                f"{table.name} is stored with {adopted.rows} rows and not with the {table.rows} "
+                "that follow from what it is made of"
+            )
+        return adopted
 
     def describe(self, name: str) -> TableObject:
         """Fetch a stored table and say what it is."""
-        return _describe(self.workspace, self.fetch(name), name)
+        path = self.fetch(name)
+        return _describe(path, name, _count_rows(self.workspace, path))
 
     def _check(self, name: str, path: Path) -> None:
         columns = next((columns for part, columns in _COLUMNS if part in name), "count(*)")
@@ -236,8 +258,12 @@ class Tables:
             raise IntegrityError(f"{name} is not a table of its kind: {error}") from error
 
 
-def _describe(workspace: Workspace, path: Path, name: str) -> TableObject:
+def _count_rows(workspace: Workspace, path: Path) -> int:
+    (rows,) = workspace.row(f"select count(*) from read_parquet({quote(path)})")
+    return int(rows)
+
+
+def _describe(path: Path, name: str, rows: int) -> TableObject:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    (rows,) = workspace.row(f"select count(*) from read_parquet({quote(path)})")
     return TableObject(name=name, size=path.stat().st_size, sha256=sha256, rows=rows)

@@ -1,6 +1,7 @@
 """Rows come out in order, in the same objects however they went in."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,24 +9,10 @@ import pytest
 from core.catalog.workspace import Workspace, quote
 from core.engine import cutting
 from core.engine.cutting import Cutter, Extent, run_conditions, sample_sql
-from core.model import TableObject
 
 COUNT = 1_000
 SIZE = 10
 SIZE_MAX = 700
-
-
-class Shelf:
-    """Keeps the rows of each object."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.objects: list[list[tuple[int, ...]]] = []
-        self._workspace = workspace
-
-    def put(self, query: str, number: int) -> TableObject:
-        assert number == len(self.objects)
-        self.objects.append(list(self._workspace.rows(query)))
-        return TableObject(name=str(number), size=1, sha256="", rows=len(self.objects[-1]))
 
 
 def extent(columns: str = "* exclude (row_no)", size: int = SIZE) -> Extent:
@@ -34,15 +21,13 @@ def extent(columns: str = "* exclude (row_no)", size: int = SIZE) -> Extent:
 
 def cut(workspace: Workspace, bounds: list[int], rows: Extent) -> list[list[tuple[int, ...]]]:
     """Cut the numbers up to COUNT, given in runs up to before each of the bounds."""
-    shelf = Shelf(workspace)
-    cutter = Cutter(workspace, rows, SIZE_MAX, shelf.put)
-    start = 0
-    for end in bounds:
-        cutter.add(f"(select -range as n, range as i from range({start}, {end}))", "i")
-        start = end
-    stored = cutter.finish()
-    assert [table.rows for table in stored] == [len(rows) for rows in shelf.objects]
-    return shelf.objects
+    starts = [0, *bounds]
+    runs = (
+        f"(select -range as n, range as i from range({start}, {end}))"
+        for start, end in zip(starts, bounds, strict=False)
+    )
+    queries = Cutter(workspace, rows, SIZE_MAX).cut(runs, "i")
+    return [list(workspace.rows(query)) for query in queries]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -70,7 +55,7 @@ def test_rows_are_numbered_through_all_objects(workspace: Workspace) -> None:
 
 
 def test_no_rows_are_no_objects(workspace: Workspace) -> None:
-    assert Cutter(workspace, extent(), SIZE_MAX, Shelf(workspace).put).finish() == ()
+    assert list(Cutter(workspace, extent(), SIZE_MAX).cut([], "i")) == []
     assert cut(workspace, [0], extent()) == []
 
 
@@ -78,11 +63,12 @@ def test_files_of_runs_go_as_soon_as_they_are_stored(workspace: Workspace) -> No
     def files() -> list[Path]:
         return list(workspace.folder.glob("run-*"))
 
-    cutter = Cutter(workspace, extent(), SIZE_MAX, Shelf(workspace).put)
-    for start in range(0, COUNT, 100):
-        cutter.add(f"(select range as i from range({start}, {start + 100}))", "i")
-        assert len(files()) <= 1
-    cutter.finish()
+    def runs() -> Iterator[str]:
+        for start in range(0, COUNT, 100):
+            yield f"(select range as i from range({start}, {start + 100}))"
+            assert len(files()) <= 1
+
+    assert len(list(Cutter(workspace, extent(), SIZE_MAX).cut(runs(), "i"))) > 10
     assert files() == []
 
 

@@ -1,7 +1,8 @@
 """Tables on their way into a workspace and out of it."""
 
 import random
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from core.catalog.workspace import Workspace, quote
 from core.engine import cutting
 from core.engine import tables as module
 from core.engine.tables import ITEM_ROW_SIZE, Tables
-from core.errors import IntegrityError
+from core.errors import IntegrityError, StoreError
 from core.ids import BlobId
 from core.limits import MIB
 from core.model import Item, ItemKind, Layer, TableObject
 from core.stores.folder import FolderStore
 from tests.support.copies import make_repository
-from tests.support.stores import LostAnswer, Recording
+from tests.support.stores import Hooked, Kind, LostAnswer, Recording, Refusing, below
 
 NUMBERS = "(select range as n from range({}))"
 
@@ -130,6 +131,51 @@ def test_what_was_stored_with_other_rows_is_never_adopted(tables: Tables) -> Non
     store(tables, 10)
     with pytest.raises(IntegrityError, match=r"t-0\.parquet is stored with 10 rows"):
         store(again(tables), 11)
+
+
+def made_files(tables: Tables, then: Callable[[], object]) -> Iterator[tuple[Path, str]]:
+    """Make two files; ``then`` is called before the second one is there."""
+    for number in range(2):
+        if number:
+            then()
+        path = tables.workspace.new_path("made")
+        tables.workspace.run(f"copy {NUMBERS.format(number + 1)} to {quote(path)}")
+        yield path, f"sessions/x/t-{number}.parquet"
+
+
+def test_a_table_is_stored_while_the_next_is_made(tmp_path: Path) -> None:
+    is_storing, is_made = threading.Event(), threading.Event()
+
+    def wait(kind: Kind, name: str) -> None:
+        if (kind, name) == ("put", "sessions/x/t-0.parquet"):
+            is_storing.set()
+            assert is_made.wait(30), "the next table waits for this one"
+
+    def make() -> None:
+        assert is_storing.wait(30)
+        is_made.set()
+
+    repository = make_repository(Hooked(FolderStore(tmp_path, create=True), wait))
+    with Workspace(64 * MIB) as workspace:
+        tables = Tables(repository, workspace)
+        stored = tuple(tables.store_files(made_files(tables, make)))
+        assert [table.rows for table in stored] == [1, 2]
+        assert numbers(again(tables), stored) == [0, 0, 1]
+
+
+def test_what_cannot_be_stored_is_an_error_of_the_whole(tmp_path: Path) -> None:
+    store = Refusing(FolderStore(tmp_path, create=True), below("sessions/x/t-0"))
+    with Workspace(64 * MIB) as workspace:
+        tables = Tables(make_repository(store), workspace)
+        with pytest.raises(StoreError):
+            tuple(tables.store_files(made_files(tables, lambda: None)))
+
+
+def test_what_was_made_is_stored_though_the_next_cannot_be(tables: Tables) -> None:
+    """A call that is cut has not worked for nothing."""
+    with pytest.raises(ZeroDivisionError):
+        tuple(tables.store_files(made_files(tables, lambda: 1 // 0)))
+    assert again(tables).describe("sessions/x/t-0.parquet").rows == 1
 
 
 def test_a_lost_answer_is_no_failure(tmp_path: Path) -> None:
