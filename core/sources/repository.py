@@ -139,27 +139,26 @@ class Repository:
         return self._with_keys(lambda keys: seal.open_header(keys, self.context(name), header))
 
     def _with_keys(self, attempt: Callable[[tuple[bytes, ...]], T]) -> T:
-        assert self._keys is not None
-        tried = self._keys
-        try:
-            return attempt(tried.ring.newest_first)
-        except IntegrityError:
-            # Rotated since we opened them? Another thread may have found that out since we tried.
-            if self._keys is tried and not self._refresh_keys():
-                raise
-        return attempt(self._keys.ring.newest_first)
+        while True:
+            tried = self._keys
+            assert tried is not None
+            try:
+                return attempt(tried.ring.newest_first)
+            except IntegrityError:
+                # Rotated since we opened them? Another thread may find that out at any moment.
+                if self._keys is tried:
+                    self._refresh_keys(tried)
+                if self._keys is tried:
+                    raise
 
-    def _refresh_keys(self) -> bool:
-        assert self._keys is not None
+    def _refresh_keys(self, tried: KeyAccess) -> None:
         # Names alone tell, so that every damaged object does not cost the reading of a keyset.
-        if max(list_keyset_versions(self.store, names.KEYS), default=0) <= self._keys.version:
-            return False
+        if max(list_keyset_versions(self.store, names.KEYS), default=0) <= tried.version:
+            return
         newest = read_newest_keyset(self.store, names.KEYS)
-        if newest is None:
-            return False
-        ring = keyset.open_key_ring(self._keys.kek, newest, self.identity.id)
-        self._keys = KeyAccess(kek=self._keys.kek, version=newest.version, ring=ring)
-        return True
+        if newest is not None:
+            ring = keyset.open_key_ring(tried.kek, newest, self.identity.id)
+            self._keys = KeyAccess(kek=tried.kek, version=newest.version, ring=ring)
 
     # Small objects.
 

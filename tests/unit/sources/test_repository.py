@@ -38,7 +38,7 @@ from tests.support.damaged_stores import (
     Swapped,
     Truncated,
 )
-from tests.support.stores import below
+from tests.support.stores import Hooked, below
 
 NAME = "jobs/x/1.json"
 BROKEN: list[Callable[[Store], Store]] = [
@@ -122,6 +122,27 @@ def test_keys_that_another_thread_finds_between_are_tried(
             raise
 
     monkeypatch.setattr(seal, "open_sealed", open_slowly)
+    assert early.read_object(NAME) == b"new epoch"
+    assert others == [b"begun", b"new epoch"]
+
+
+def test_keys_that_another_thread_finds_while_they_are_looked_for_are_tried(
+    tmp_path: Path,
+) -> None:
+    store = FolderStore(tmp_path, create=True)
+    make_repository(store, is_encrypted=True)
+    others: list[bytes] = []
+
+    def read_meanwhile(kind: str, name: str) -> None:
+        if (kind, name) == ("list", names.KEYS) and not others:
+            others.append(b"begun")
+            others.append(early.read_object(NAME))
+
+    hooked = Hooked(store, lambda _kind, _name: None)
+    early = open_repository(hooked, lambda: SECRET)
+    rotate_keys(store, SECRET)
+    open_repository(store, lambda: SECRET).write_object(NAME, b"new epoch")
+    hooked.before = read_meanwhile
     assert early.read_object(NAME) == b"new epoch"
     assert others == [b"begun", b"new epoch"]
 
