@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from functools import cache
 from types import TracebackType
 from typing import TypeVar
 
@@ -276,7 +275,10 @@ class Bandwidth:
             sleep(wait)
 
 
-@cache
+_shared: dict[tuple[str, int], Bandwidth] = {}
+
+
 def share_bandwidth(place: str, rate: int) -> Bandwidth:
     """Return this process's one limit for a place, such as "write s3://bucket/prefix"."""
-    return Bandwidth(rate)
+    # In one step: two threads that open their stores at once would each keep one of their own.
+    return _shared.setdefault((place, rate), Bandwidth(rate))

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from core.limits import (
     STORE_TRIES_MAX,
     STORE_TRYING_SECONDS_MAX,
 )
+from core.stores import pacing
 from core.stores.pacing import (
     Bandwidth,
     Pacer,
@@ -338,3 +340,18 @@ def test_idle_time_saves_up_no_more_than_a_burst() -> None:
 def test_stores_at_one_place_share_a_limit() -> None:
     assert share_bandwidth("read s3://a", 5) is share_bandwidth("read s3://a", 5)
     assert share_bandwidth("read s3://a", 5) is not share_bandwidth("write s3://a", 5)
+
+
+def test_stores_that_are_opened_at_once_share_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+
+    class MadeAtOnce(Bandwidth):
+        def __init__(self, rate: int) -> None:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(1)
+            super().__init__(rate)
+
+    monkeypatch.setattr(pacing, "Bandwidth", MadeAtOnce)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: share_bandwidth("read s3://b", 5), range(2))
+    assert one is other
