@@ -10,9 +10,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from ctypes import Array, c_bool, c_uint64
 from dataclasses import dataclass
 from functools import partial
@@ -152,7 +153,8 @@ class _Pool:
 
     def _submit(self, number: int, *, is_first: bool = True) -> "Future[RepackOutcome]":
         terms = (self._runner.call_seconds, self._core_count, is_first)
-        return self._pool.submit(_work, number, *terms)
+        with _without_interrupts():
+            return self._pool.submit(_work, number, *terms)
 
     def _tell(self) -> None:
         """Tell whoever watches what the workers have done since the last time."""
@@ -187,6 +189,19 @@ class _Shared:
         return sum(done[::2]), sum(done[1::2])
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Have the processes that are made meanwhile never see a Ctrl-C, from their first moment on.
+
+    A terminal sends it to all; only the parent decides what it means.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Worker:
     """What a worker process knows: set once when it begins."""
 
@@ -195,8 +210,6 @@ class _Worker:
 
 
 def _begin_worker(session: CopySession, shared: _Shared, parent: int) -> None:
-    # A terminal sends Ctrl-C to all; only the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _Worker.session = session
     _Worker.shared = shared
     obey(shared.is_stopping, *places_of(session))

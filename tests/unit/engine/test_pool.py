@@ -6,12 +6,15 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 
+from core.engine import pool
 from core.engine.plan import run_plan
 from core.engine.pool import BatchCalls, StalledError, repack_all
 from core.engine.progress import Silent
@@ -25,6 +28,9 @@ from core.limits import KIB
 from tests.support.copies import back_up, make_pair, packs_of, pin_batches, through
 from tests.support.damaged_stores import Unlisted
 from tests.support.stores import below
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 COUNT = 60
 SIZE = 30_000
@@ -144,6 +150,28 @@ def test_a_worker_that_is_killed_ends_the_run_and_the_next_one_goes_on(
     finished = part_count(session, plan)
     transfer, _ = repack_all(session, range(len(plan.batches)), Runner(workers=2))
     assert transfer.pack_count == part_count(session, plan) - finished
+
+
+class Interrupted(ProcessPoolExecutor):
+    """A pool at whose terminal somebody presses Ctrl-C as soon as there are workers."""
+
+    def submit(
+        self, work: Callable[Given, Result], /, *args: Given.args, **named: Given.kwargs
+    ) -> "Future[Result]":
+        future = super().submit(work, *args, **named)
+        for worker in multiprocessing.active_children():
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGINT)
+        return future
+
+
+def test_a_ctrl_c_is_the_parents_from_a_workers_first_moment(
+    session: CopySession, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Interrupted)
+    transfer, is_stopped = repack_all(session, range(len(plan.batches)), Runner(workers=2))
+    assert (transfer.blob_count, is_stopped) == (COUNT, False)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_an_error_of_a_worker_arrives_whole(session: CopySession, plan: Plan) -> None:
