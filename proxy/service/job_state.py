@@ -72,7 +72,8 @@ class JobState:
 
     def inherit(self, earlier: "JobState") -> None:
         """Take over from the state that this replaces: what runs goes on, what is held is freed."""
-        self.runner.own |= earlier.runner.own
+        # The same set: what runs may begin its session only now.
+        self.runner.own = earlier.runner.own
         self.last, self.own_last = earlier.last, earlier.own_last
         self.last_outcome = earlier.last_outcome
         if earlier.future is not None:

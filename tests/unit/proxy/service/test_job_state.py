@@ -197,6 +197,13 @@ def test_a_configuration_read_again_frees_it_and_keeps_what_is_known() -> None:
     assert fresh.is_time(0.0, NOW)
 
 
+def test_a_session_that_begins_after_the_configuration_was_read_again_is_known_as_own() -> None:
+    earlier, fresh = job(is_shared=True), job(is_shared=True)
+    fresh.inherit(earlier)
+    earlier.runner.own.add(SessionId("b" * 32))
+    assert fresh.runner.own == {"b" * 32}
+
+
 def test_the_lag_is_nothing_while_it_runs() -> None:
     state = job()
     state.last = NOW - 3 * HOUR
