@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from core import ids
 from core.engine.attempt_log import Log
@@ -31,11 +30,11 @@ from core.engine.session import (
     void_session,
 )
 from core.engine.state import Attempt, Plan, Report, Transfer
+from core.engine.sweeping import sweep_sessions
 from core.engine.uploads import sweep_uploads
 from core.errors import ColdhaulError, ConflictError, InputError, NotFoundError, NotReadyError
 from core.format import names
 from core.ids import PointId, SessionId
-from core.limits import SESSION_KEPT_DAYS
 from core.model import Claim, JobDefinition, Record, SessionStatus
 from core.plan.copy import choose_point
 from core.sources.repository import Repository
@@ -366,22 +365,3 @@ class _Run:
         except ColdhaulError as error:
             # How the run ended matters more than that the report of it cannot be kept.
             self._log.warn(f"the report of this run could not be kept: {error.message}")
-
-
-def sweep_sessions(target: Repository, clock: Clock) -> None:
-    """Delete the working objects of sessions that ended long ago, and markers left behind."""
-    ended = {record.point.split("-", 1)[1]: record for record in target.list_records()}
-    oldest = clock() - timedelta(days=SESSION_KEPT_DAYS)
-    newest: dict[str, bool] = {}
-    objects: dict[str, list[str]] = {}
-    for head in target.store.list(names.SESSIONS):
-        session_id = head.name.removeprefix(names.SESSIONS).split("/")[0]
-        if session_id == "open":
-            if head.name.removeprefix(names.OPEN_SESSIONS) in ended:
-                target.store.delete([head.name])
-        elif session_id in ended:
-            newest[session_id] = newest.get(session_id, True) and head.modified < oldest
-            objects.setdefault(session_id, []).append(head.name)
-    for session_id, is_old in newest.items():
-        if is_old:
-            target.store.delete(objects[session_id])

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.engine.history import abandon_session
-from core.engine.run import sweep_sessions
 from core.engine.session import system_clock
+from core.engine.sweeping import sweep_sessions
 from core.format import names
 from core.model import SessionStatus
 from tests.support.bucket_copies import make_bucket_pair

@@ -20,7 +20,6 @@ from core.engine.run import (
     plan_run,
     run_job,
     run_session,
-    sweep_sessions,
     unfinished_claims,
 )
 from core.engine.runner import Runner
@@ -372,28 +371,6 @@ def test_no_log_or_report_of_a_run_tells_an_items_name(pair: Pair) -> None:
     (claim,) = claims_of(pair.target)
     (attempt,) = view_session(pair.target, claim).attempts
     assert "payroll" not in f"{attempt} {outcome}"
-
-
-@pytest.mark.parametrize(("days", "is_kept"), [(29, True), (31, False)])
-def test_working_objects_go_thirty_days_after_the_session(
-    pair: Pair, days: int, *, is_kept: bool
-) -> None:
-    back_up(pair.source, {b"a": b"1"})
-    ended = done(pair.copy()).session_id
-    back_up(pair.source, {b"a": b"2"})
-    running = pair.session().id
-    sweep_sessions(pair.target, lambda: datetime.now(UTC) + timedelta(days=days))
-    assert bool(names_below(pair.target.store, names.session(ended, ""))) is is_kept
-    assert names_below(pair.target.store, names.open_session(running))
-    check_copies(pair.target)
-
-
-def test_a_marker_that_outlived_its_session_is_swept(pair: Pair) -> None:
-    back_up(pair.source, {b"a": b"1"})
-    marker = names.open_session(done(pair.copy()).session_id)
-    pair.target.store.put(marker, b"left behind")
-    assert pair.copy() is None
-    assert names_below(pair.target.store, names.OPEN_SESSIONS) == []
 
 
 def test_points_of_the_source_that_are_condemned_are_not_copied(pair: Pair) -> None:

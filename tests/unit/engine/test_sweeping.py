@@ -1,0 +1,87 @@
+"""What ended sessions have left is deleted in time, and nothing that others still need."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from core.engine.plan import read_base, run_plan
+from core.engine.publish import run_publish
+from core.engine.repack import Call, run_repack
+from core.engine.run import SessionOutcome, run_session
+from core.engine.runner import Runner
+from core.engine.session import void_session
+from core.engine.state import Report
+from core.engine.sweeping import sweep_sessions
+from core.format import names
+from tests.support.copies import Pair, back_up, make_pair, names_below
+from tests.support.invariants import check_copies
+
+HERE = Runner(workers=1)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return make_pair(tmp_path)
+
+
+def files(count: int) -> dict[bytes, bytes]:
+    chance = random.Random(count)
+    return {b"%02d" % number: chance.randbytes(8_000) for number in range(count)}
+
+
+def done(outcome: SessionOutcome | None) -> SessionOutcome:
+    assert outcome is not None
+    return outcome
+
+
+def in_thirty_days() -> datetime:
+    return datetime.now(UTC) + timedelta(days=30, hours=1)
+
+
+@pytest.mark.parametrize(("days", "is_kept"), [(29, True), (31, False)])
+def test_working_objects_go_thirty_days_after_the_session(
+    pair: Pair, days: int, *, is_kept: bool
+) -> None:
+    back_up(pair.source, {b"a": b"1"})
+    ended = done(pair.copy()).session_id
+    back_up(pair.source, {b"a": b"2"})
+    running = pair.session().id
+    sweep_sessions(pair.target, lambda: datetime.now(UTC) + timedelta(days=days))
+    assert bool(names_below(pair.target.store, names.session(ended, ""))) is is_kept
+    assert names_below(pair.target.store, names.open_session(running))
+    check_copies(pair.target)
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_parts_that_the_plan_of_an_open_session_stands_on_are_kept(
+    pair: Pair, *, is_published: bool
+) -> None:
+    back_up(pair.source, files(5))
+    other = pair.session()
+    assert run_plan(other) is not None
+    assert run_repack(other, 0, Call()).is_done
+    back_up(pair.source, {b"05": b"more"})
+    session = pair.session()
+    assert run_plan(session, deadline=0) is None
+    assert read_base(pair.target, session.id).parts
+    if is_published:
+        assert run_publish(other).record is not None
+    else:
+        void_session(pair.target, other.claim, Report(reasons=("because",)))
+    sweep_sessions(pair.target, in_thirty_days)
+    record = run_session(session, HERE).record
+    assert record is not None
+    assert (record.new_blob_count, record.reused_blob_count) == (1, 5)
+    sweep_sessions(pair.target, in_thirty_days)
+    assert names_below(pair.target.store, names.SESSIONS) == []
+    check_copies(pair.target)
+
+
+def test_a_marker_that_outlived_its_session_is_swept(pair: Pair) -> None:
+    back_up(pair.source, {b"a": b"1"})
+    marker = names.open_session(done(pair.copy()).session_id)
+    pair.target.store.put(marker, b"left behind")
+    assert pair.copy() is None
+    assert names_below(pair.target.store, names.OPEN_SESSIONS) == []
