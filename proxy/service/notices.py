@@ -99,6 +99,7 @@ class Notifier:
         self._waiting: queue.Queue[tuple[str, NotifyTable, Notice]] = queue.Queue(
             limits.NOTICE_QUEUE_MAX
         )
+        self._sending: tuple[str, Notice] | None = None
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -125,6 +126,8 @@ class Notifier:
         while not self._waiting.empty():
             name, _, notice = self._waiting.get_nowait()
             self._lose(name, notice, "the service ends")
+        if self._sending is not None:
+            self._lose(*self._sending, "the service ends while it is being sent")
 
     def _work(self) -> None:
         while not self._is_over.is_set():
@@ -132,7 +135,9 @@ class Notifier:
                 name, table, notice = self._waiting.get(timeout=_NOTHING_SECONDS)
             except queue.Empty:
                 continue
+            self._sending = (name, notice)
             self._send(name, table, notice)
+            self._sending = None
             self._waiting.task_done()
 
     def _send(self, name: str, table: NotifyTable, notice: Notice) -> None:

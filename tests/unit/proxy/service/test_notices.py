@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import time
 from dataclasses import replace
 from typing import Any, cast
@@ -130,6 +131,23 @@ def test_the_end_of_the_service_waits_for_nobody_long(monkeypatch: pytest.Monkey
         fates = [metrics.notices.labels("ops", fate)._value.get() for fate in ("sent", "lost")]
     assert sum(fates) == 50
     assert fates[1] > 0
+
+
+def test_what_is_being_sent_when_the_service_ends_is_told_as_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "NOTICE_DRAIN_SECONDS", 0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        notices, stream, metrics = notifier()
+        port = silent.getsockname()[1]
+        notices.tell({"ops": hook(f"http://127.0.0.1:{port}", "Failed")}, NOTICE)
+        connection, _ = silent.accept()
+        with connection:
+            notices.close()
+            event = json.loads(stream.getvalue())
+            lost = metrics.notices.labels("ops", "lost")._value.get()
+    assert (event["event"], event["notify"], event["job"]) == ("notice lost", "ops", "nightly")
+    assert lost == 1
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
