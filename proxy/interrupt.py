@@ -7,7 +7,7 @@ because every object is created whole or not at all.
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from core.errors import NotReadyError, StoreError
@@ -63,8 +63,10 @@ def stoppable(go_on: str) -> Iterator[Stop]:
         stop.signal = signal.Signals(number)
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)
-        # A handler may interrupt a write to stderr, so it does not go through Python's buffer.
-        os.write(2, stop.notice)
+        # A handler may interrupt a write to stderr, so it does not go through Python's buffer. Who
+        # reads it may have got the signal too: an error would end the work wherever it is.
+        with suppress(OSError):
+            os.write(2, stop.notice)
 
     before = {each: signal.signal(each, ask) for each in _SIGNALS}
     try:

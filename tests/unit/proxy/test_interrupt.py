@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,6 +38,26 @@ def test_the_first_signal_asks_and_the_code_tells_which(
         assert stop()
     assert stop.exit_code == code
     assert "what is finished is kept" in capfd.readouterr().err
+
+
+@contextmanager
+def unread_stderr() -> Iterator[None]:
+    """Lend a stderr whose reader has ended, as the signal may end that of ``2>&1 | tee log``."""
+    before, (read, write) = os.dup(2), os.pipe()
+    os.close(read)
+    os.dup2(write, 2)
+    os.close(write)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def test_a_signal_that_has_ended_whoever_reads_asks_all_the_same() -> None:
+    with unread_stderr(), stoppable("coldhaul x") as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop()
 
 
 def test_the_second_signal_kills() -> None:
