@@ -9,7 +9,7 @@ not.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,7 @@ class _Lister:
         self._pace = pace
         self._lock = threading.Lock()
         self._has_stored = False
+        self._has_failed = False
 
     def run(self) -> list[str] | None:
         """Return the names of all pieces, None when some are not made yet."""
@@ -86,6 +87,8 @@ class _Lister:
                 pool.submit(self._list_group, number, group, stored)
                 for number, group in enumerate(groups)
             ]
+            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            self._has_failed = any(future.exception() for future in ended)
             try:
                 lists = [future.result() for future in futures]
             except BaseException:
@@ -120,7 +123,9 @@ class _Lister:
         return chunks
 
     def _is_over(self) -> bool:
-        return self._pace.is_stopped() or (self._pace.is_late() and self._has_stored)
+        # Where one group has failed, the others need not come to their ends before it is told.
+        is_at_once = self._has_failed or self._pace.is_stopped()
+        return is_at_once or (self._pace.is_late() and self._has_stored)
 
     def _list_chunk(self, name: str, group: Sequence[Shard], place: _Place) -> bool:
         """Store the next piece of a group, or see that another run was first; False if over."""

@@ -1,5 +1,7 @@
 """A bucket's listing is stored piece by piece, by whoever is first, and made once."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -166,6 +168,25 @@ def test_a_failure_is_that_of_the_bucket(target: Repository, bucket: MadeUpBucke
     with pytest.raises(StoreError, match="refused"):
         list_it(target, HookedBucket(bucket, refuse))
     check(target, list_it(target, bucket), bucket)
+
+
+def test_a_failure_is_told_before_the_others_have_listed_all(target: Repository) -> None:
+    bucket = MadeUpBucket([f"{number % 2}/{number:04}" for number in range(2_000)])
+    has_failed = threading.Event()
+
+    def fail_one(_kind: str, prefix: str) -> None:
+        if not names_below(target.store, state.shards_name(SESSION)):
+            return
+        if prefix == "1/":
+            has_failed.set()
+            raise StoreError("the bucket is away")
+        has_failed.wait(10)
+        time.sleep(0.01)
+
+    with pytest.raises(StoreError, match="away"):
+        list_it(target, HookedBucket(bucket, fail_one))
+    # Fifty pieces are all that the other group has.
+    assert len(names_below(target.store, state.chunks_prefix(SESSION))) < 25
 
 
 def test_a_listing_that_is_no_text_is_refused(target: Repository, bucket: MadeUpBucket) -> None:
