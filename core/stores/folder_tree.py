@@ -9,8 +9,10 @@ a folder that was removed, moved or unmounted meanwhile is opened or made anew.
 import errno
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakSet
 
 from core.errors import StoreError
 from core.stores.bucket import UNNAMED
@@ -18,9 +20,9 @@ from core.stores.folder_errors import translated
 
 FOLDER_MODE = 0o700
 
-# Two stores of a process, each with the 256 folders of loose blobs and some more, stay well
-# below the usual limit of 1,024 descriptors.
-OPEN_FOLDERS_MAX = 320
+# Of all stores of a process together: a service has many, and the usual limit is 1,024 descriptors.
+# Two that have the 256 folders of loose blobs, and some more, find theirs open.
+OPEN_FOLDERS_MAX = 640
 
 # How often a folder may be removed at the very moment it is used before somebody else is blamed.
 FOLDER_TRIES = 100
@@ -79,6 +81,8 @@ class FolderTree:
         self._create = create
         self._may_be_missing = create
         self._open: dict[str, Folder] = {}
+        with _counting:
+            _trees.add(self)
 
     def location(self, path: str) -> str:
         """Return where ``path`` is on the disk, for messages."""
@@ -99,8 +103,7 @@ class FolderTree:
         with translated("open the folder", self.location(path), self.items(path)):
             folder = self._open_below(path) if path else self._open_root()
         if folder is not None:
-            if len(self._open) >= OPEN_FOLDERS_MAX:
-                self._open.clear()
+            _make_room()
             self._open[path] = folder
         return folder
 
@@ -200,6 +203,18 @@ class FolderTree:
             if folder is not None:
                 folder.is_durable = True
         return folder
+
+
+_counting = threading.Lock()
+_trees: "WeakSet[FolderTree]" = WeakSet()
+
+
+def _make_room() -> None:
+    """Let one more folder be open; what is closed for it is opened again when it is needed."""
+    with _counting:
+        if sum(len(tree._open) for tree in _trees) >= OPEN_FOLDERS_MAX:
+            for tree in _trees:
+                tree._open.clear()
 
 
 def _make_folder(leaf: str, parent: int) -> bool:

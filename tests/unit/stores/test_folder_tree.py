@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import StoreError
-from core.stores.folder_tree import FolderTree, refuse_link
+from core.stores.folder_tree import OPEN_FOLDERS_MAX, FolderTree, refuse_link
 from tests.support.meanwhile import after_missing
 
 
@@ -80,6 +80,16 @@ def test_folders_come_and_go_under_many_threads(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
+
+
+def test_all_trees_of_a_process_together_keep_few_folders_open(tmp_path: Path) -> None:
+    trees = [FolderTree(tmp_path / f"{number}", create=True) for number in range(3)]
+    before = len(os.listdir("/proc/self/fd"))
+    for tree in trees:
+        for number in range(256):
+            tree.made(f"blobs/{number:02x}")
+        assert len(os.listdir("/proc/self/fd")) - before <= OPEN_FOLDERS_MAX
+    assert all(tree.find("blobs/07") for tree in trees)
 
 
 def test_a_root_made_by_another_thread_meanwhile_was_missing(
