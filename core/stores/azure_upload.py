@@ -55,7 +55,6 @@ class Target(UploadTarget):
     tier: str = ""
     properties: Properties = field(default_factory=Properties)
     metadata: Mapping[str, str] = field(default_factory=dict)
-    overwrite: bool = False
 
 
 class AzureUpload(PartUpload[Target]):

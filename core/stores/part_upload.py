@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from io import BufferedRandom
 from typing import Generic, TypeVar
 
-from core.errors import InputError, NotFoundError, StoreError
+from core.errors import ConflictError, InputError, NotFoundError, StoreError
 from core.stores.pacing import Bandwidth, Pacer
 from core.stores.part_sizes import Bounds, count_in_flight, is_kept_in_memory, size_parts
 from core.stores.store import ObjectHead
@@ -29,7 +29,7 @@ class UploadTarget:
 
     ``size`` is what the object will have, 0 where that is unknown and little. ``head`` looks at it
     by one request, for use inside of ``pacer``. ``items`` is the key where it is another tool's:
-    ``location`` does not have it then.
+    ``location`` does not have it then. ``overwrite`` lets it take the place of what is there.
     """
 
     location: str
@@ -38,6 +38,7 @@ class UploadTarget:
     bandwidth: Bandwidth
     items: tuple[str, ...] = ()
     size: int = 0
+    overwrite: bool = False
 
 
 Target = TypeVar("Target", bound=UploadTarget)
@@ -291,12 +292,15 @@ class PartUpload(ABC, Generic[Target]):
         """Create the object; when an answer was lost, tell our object from another's."""
         tries = 0
 
-        def find_own() -> ObjectHead | None:
+        def find() -> ObjectHead | None:
             try:
-                head = self._target.head()
+                return self._target.head()
             except NotFoundError:
                 return None
-            return head if head.size == self._size and self._is_own(head) else None
+
+        def find_own() -> ObjectHead | None:
+            head = find()
+            return head if head is not None and self._is_ours(head) else None
 
         def attempt_knowingly() -> ObjectHead:
             nonlocal tries
@@ -304,10 +308,18 @@ class PartUpload(ABC, Generic[Target]):
             try:
                 return attempt()
             except NotFoundError as error:
-                # Parts that became an object are forgotten: a second try finds it, or nothing.
-                own = find_own() if tries > 1 else None
-                if own is None:
+                # Parts that became an object are forgotten, and so may be those of whoever was
+                # second at the same moment: a second try finds an object, or nothing.
+                head = find() if tries > 1 else None
+                if head is not None and self._is_ours(head):
+                    return head
+                if head is None or self._target.overwrite:
                     raise self._gone(error) from error
-                return own
+                raise ConflictError(
+                    f"{self._target.location} exists already", items=self._target.items
+                ) from error
 
         return self._target.pacer.create(attempt_knowingly, find_own)
+
+    def _is_ours(self, head: ObjectHead) -> bool:
+        return head.size == self._size and self._is_own(head)

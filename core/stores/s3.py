@@ -187,7 +187,6 @@ class S3Store:
                 location=request.location,
                 place={"Bucket": self._bucket, "Key": self._root + name},
                 properties=properties,
-                condition={"IfNoneMatch": "*"},
                 call=lambda operation, **keys: self._client.call(request, operation, **keys),
                 head=lambda: _head_of(name, self._head(name)),
                 pacer=self._pacer,

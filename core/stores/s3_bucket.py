@@ -121,7 +121,7 @@ class S3Bucket:
             items=request.items,
             place={"Bucket": self._address.container, "Key": name},
             properties=write_parameters(properties, request) | self._storing(),
-            condition={} if overwrite else {"IfNoneMatch": "*"},
+            overwrite=overwrite,
             call=lambda operation, **keys: self._client.call(request, operation, **keys),
             head=lambda: self._head(key, request),
             pacer=self._pacer,

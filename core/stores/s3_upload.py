@@ -33,14 +33,12 @@ class SentPart:
 class Target(UploadTarget):
     """Where an upload goes, and everything of its store that it needs.
 
-    ``condition`` goes with the request that makes the object visible: none may replace another.
     ``call`` makes one request by boto3's name for it and translates what it raises, for use inside
     of ``pacer``.
     """
 
     place: Mapping[str, Any]
     properties: Mapping[str, Any]
-    condition: Mapping[str, Any]
     call: Callable[..., Mapping[str, Any]]
 
 
@@ -98,7 +96,7 @@ class S3Upload(PartUpload[Target]):
             self._call(
                 "complete_multipart_upload",
                 UploadId=self._token,
-                **self._target.condition,
+                **self._condition(),
                 MultipartUpload={"Parts": listed},
             )
             return self._target.head()
@@ -115,7 +113,7 @@ class S3Upload(PartUpload[Target]):
                 **self._target.properties,
                 Body=data,
                 ChecksumSHA256=self._checksum,
-                **self._target.condition,
+                **self._condition(),
             )
             return self._target.head()
 
@@ -127,6 +125,10 @@ class S3Upload(PartUpload[Target]):
         if self._token:
             with suppress(StoreError, NotFoundError):
                 self._run("abort_multipart_upload", UploadId=self._token)
+
+    def _condition(self) -> Mapping[str, str]:
+        """Return what goes with the request that makes the object visible."""
+        return {} if self._target.overwrite else {"IfNoneMatch": "*"}
 
     def _is_own(self, head: ObjectHead) -> bool:
         # The store's own ETag where it keeps no checksums, as some S3-compatible ones do.

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from core.errors import InputError, NotFoundError, StoreError
-from core.stores.pacing import Bandwidth, Pacer
+from core.errors import ConflictError, InputError, NotFoundError, StoreError
+from core.stores.pacing import Bandwidth, Pacer, TransientError
 from core.stores.part_sizes import Bounds
 from core.stores.part_upload import Part, PartUpload, UploadTarget
 from core.stores.store import ObjectHead
@@ -221,3 +222,53 @@ def test_an_upload_takes_no_more_memory_than_its_object_needs() -> None:
     shelf.write(b"x")
     assert len(shelf._waiting._memory) == PART // 4
     shelf.abort()
+
+
+class Contested(Shelf):
+    """Its first try to finish meets that of somebody else, and its parts are forgotten by then.
+
+    So Amazon has it: after a 409 an upload is to be begun anew.
+    """
+
+    def __init__(self, theirs: bytes | None, *, overwrite: bool = False) -> None:
+        super().__init__()
+        self._target = replace(self._target, pacer=Pacer(sleep=lambda _: None), overwrite=overwrite)
+        self._theirs = theirs
+        self.tries = 0
+
+    def _head(self) -> ObjectHead:
+        if self.content is None:
+            raise NotFoundError("it is not there")
+        return super()._head()
+
+    def _finish(self, count: int) -> ObjectHead:
+        return self._create(self._meet)
+
+    def _meet(self) -> ObjectHead:
+        self.tries += 1
+        if self.tries == 1:
+            self.content = self._theirs
+            raise TransientError("another request for this name is under way")
+        raise NotFoundError("there is no such upload")
+
+    def _is_own(self, head: ObjectHead) -> bool:
+        return False
+
+
+def test_whoever_is_second_at_the_same_moment_meets_a_conflict() -> None:
+    shelf = Contested(theirs=content_of(2 * PART))
+    shelf.write(content_of(2 * PART))
+    with pytest.raises(ConflictError, match="exists already"):
+        shelf.complete()
+    assert shelf.discarded == 1
+
+
+@pytest.mark.parametrize(("theirs", "overwrite"), [(None, False), (b"older", True)])
+def test_parts_that_are_gone_where_nothing_is_in_the_way_are_no_conflict(
+    theirs: bytes | None, *, overwrite: bool
+) -> None:
+    shelf = Contested(theirs, overwrite=overwrite)
+    shelf.write(content_of(2 * PART))
+    with pytest.raises(StoreError, match="no such upload"):
+        shelf.complete()
+    assert shelf.tries == 2
