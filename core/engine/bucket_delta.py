@@ -9,9 +9,14 @@ from core.engine.state import Base, Listing
 from core.engine.tables import Tables
 from core.limits import BLOB_SIZE_MAX, TABLE_OBJECT_SIZE_MAX
 from core.plan.copy import PlanLimits
+from core.sources.bucket import BucketSource
 
 # A blob's place in packing order: its row's number, then its place in the object.
 ORDINAL_BITS = 24
+
+# By what objects are read is made of the delta's rows once more (``batch_sql``): ids from which
+# nobody reads would be a third of what a plan writes and sorts.
+_NO_ID = "''::BLOB"
 
 # What a row of a batch takes beside the key and the ETag, which stand in it as hex.
 _BATCH_ROW_SIZE = 160
@@ -35,7 +40,7 @@ def described_sql(session: CopySession, reused: str) -> str:
     """
     source_id = f"unhex(sha256({item_reference_sql('0', '0')}))"
     mapped = index_tables.mapped_id_sql("source_id", session.source.space, session.target.id_key)
-    return f"""select {mapped} as id, source_id, 0::BIGINT as length, position from
+    return f"""select {mapped} as id, {_NO_ID} as source_id, 0::BIGINT as length, position from
         (select {source_id} as source_id, (row_no << {ORDINAL_BITS})::BIGINT as position
         from delta where not deleted and (len(blobs) = 0 or row_no in (
             select position >> {ORDINAL_BITS} from {reused}
@@ -45,7 +50,8 @@ def described_sql(session: CopySession, reused: str) -> str:
 def blobs_of_delta_sql(session: CopySession) -> str:
     """Return the query of all blobs of the delta, as ``ordered`` takes them."""
     mapped = index_tables.mapped_id_sql("blob", session.source.space, session.target.id_key)
-    return f"""select {mapped} as id, blob as source_id, length::BIGINT as length,
+    source_id = _NO_ID if isinstance(session.source, BucketSource) else "blob"
+    return f"""select {mapped} as id, {source_id} as source_id, length::BIGINT as length,
         ((row_no << {ORDINAL_BITS}) | ordinal)::BIGINT as position
         from {layer_tables.blobs_sql("delta")}"""
 

@@ -202,12 +202,16 @@ class _Planner:
         close_known(self._tables, base)
 
     def _write_range(self) -> Path:
-        """Write one range's result: new blobs with an empty origin, reused ones with a place."""
+        """Write one range's result: new blobs with an empty origin, reused ones with a place.
+
+        What is reused is not read, so its source id is left out.
+        """
         path = self._workspace.new_path("range")
         columns = INDEX_COLUMNS.removeprefix("id, ").removesuffix(", length")
         self._workspace.run(
-            f"""copy (select n.id, coalesce(m.origin, '') as origin, n.source_id, n.length,
-                n.position, {columns}
+            f"""copy (select n.id, coalesce(m.origin, '') as origin,
+                if(m.origin is null, n.source_id, ''::BLOB) as source_id, n.length, n.position,
+                {columns}
                 from asked n left join matched m using (id))
             to {quote(path)} ({WORKING_PARQUET})"""
         )

@@ -152,6 +152,18 @@ def test_blobs_that_are_known_are_reused(pair: Pair) -> None:
     assert (plan.reused_blob_count, plan.new_blob_count, plan.batches) == (5, 0, ())
 
 
+def test_only_what_is_read_is_stored_with_its_id_in_the_source(pair: Pair) -> None:
+    pair.copied()
+    back_up(pair.source, {b"old": random.Random(3).randbytes(SIZE), b"new": b"content"})
+    session = pair.session()
+    plan = planned(session)
+    with Workspace(64 * MIB) as workspace:
+        files = quote_all(Tables(pair.target, workspace).fetch_all(plan.ranges))
+        found = dict(workspace.rows(f"select origin, source_id from read_parquet({files})"))
+    ((_, _, source_id, _),) = batch_rows(session, plan)[0]
+    assert found == {"": source_id, "index": b""}
+
+
 def test_a_batch_stored_with_other_rows_is_refused(session: CopySession, pair: Pair) -> None:
     """It could only come from other limits: the blobs between the two cuts would be lost."""
     assert run_plan(session, deadline=0) is None
