@@ -176,12 +176,14 @@ class Pacer:
 
         ``attempt`` makes its requests itself and calls no method of this pacer.
         """
-        begun = started = self._clock()
+        begun = self._clock()
         tries = 0
         is_refreshed = False
         while True:
             try:
                 with self._gate:
+                    # Whoever waited for a place has seen the window halved before it asked.
+                    started = self._clock()
                     return attempt()
             except TransientError as error:
                 is_stale = error.reaction is Reaction.REFRESH
@@ -190,7 +192,6 @@ class Pacer:
                 is_refreshed |= is_stale
                 tries += 1
                 self._answer(error, tries, begun, started)
-            started = self._clock()
 
     def sleep(self, seconds: float) -> None:
         """Sleep so long, or until ``stop`` says so."""

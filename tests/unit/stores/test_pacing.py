@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -73,6 +73,14 @@ def answers(*results: object) -> Callable[[], object]:
         return result
 
     return attempt
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another thread does, but not for ever."""
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 # --- Trying again --------------------------------------------------------------------------------
@@ -258,6 +266,36 @@ def test_narrowed_gate_holds_threads_back_and_lets_all_through_in_the_end() -> N
         futures = [pool.submit(pacer.run, request) for _ in range(600)]
         assert sum(future.result() for future in futures) == 600
     assert pacer.throttle_count == pacer.retry_count > 200
+
+
+def test_a_request_that_waited_for_its_place_begins_when_it_has_it() -> None:
+    """What it is refused for then is no moment that counts already."""
+    clock = Time()
+    pacer = paced(clock, most=4, chance=0.0)
+    go_on = [threading.Event() for _ in range(5)]
+
+    def request(number: int, *outcomes: object) -> Future[object]:
+        answer = answers(*outcomes)
+
+        def attempt() -> object:
+            go_on[number].wait()
+            return answer()
+
+        return pool.submit(pacer.run, attempt)
+
+    with ThreadPoolExecutor(5) as pool:
+        ended = [request(0, SLOW_DOWN, "x"), *(request(number, "x") for number in (1, 2, 3))]
+        wait_until(lambda: pacer._gate._running == 4)
+        ended.append(request(4, SLOW_DOWN, "x"))
+        wait_until(lambda: pacer._gate._waiting == 1)
+        clock.now += 1
+        go_on[0].set()
+        wait_until(lambda: pacer.concurrency == 2)
+        clock.now += 1
+        for event in go_on:
+            event.set()
+        assert [future.result() for future in ended] == ["x"] * 5
+    assert pacer._gate.window.halved_at == clock.now
 
 
 def test_error_gives_its_place_back() -> None:
