@@ -102,6 +102,7 @@ class _Pool:
         )
         self._core_count = max(1, (os.cpu_count() or 1) // min(runner.workers, batch_count))
         self._told = (0, 0)
+        self._total = Transfer()
         self._runner = runner
         self._pool = ProcessPoolExecutor(
             runner.workers,
@@ -114,6 +115,9 @@ class _Pool:
         try:
             return self._drive(batches)
         except BrokenProcessPool as error:
+            if self._runner.stop():
+                # What asks a process to end often asks all of its group at once.
+                return self._total, True
             raise StoreError(
                 "a worker process died while it was repacking",
                 hint="Most often the machine ran out of memory. Run the job again: "
@@ -125,7 +129,6 @@ class _Pool:
             self._tell()
 
     def _drive(self, batches: Sequence[int]) -> tuple[Transfer, bool]:
-        total = Transfer()
         calls = BatchCalls()
         pending = {self._submit(number): number for number in batches}
         is_stopped = False
@@ -139,7 +142,7 @@ class _Pool:
                 if future.cancelled():
                     continue
                 outcome = future.result()
-                total = total.plus(outcome.transfer)
+                self._total = self._total.plus(outcome.transfer)
                 is_stopped = is_stopped or outcome.is_stopped
                 if is_stopped or self._shared.is_stopping():
                     is_stopped = True
@@ -149,7 +152,7 @@ class _Pool:
                 elif not outcome.is_done:
                     calls.note(number, outcome.part_count)
                     pending[self._submit(number, is_first=False)] = number
-        return total, is_stopped
+        return self._total, is_stopped
 
     def _submit(self, number: int, *, is_first: bool = True) -> "Future[RepackOutcome]":
         terms = (self._runner.call_seconds, self._core_count, is_first)

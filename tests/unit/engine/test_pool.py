@@ -152,6 +152,28 @@ def test_a_worker_that_is_killed_ends_the_run_and_the_next_one_goes_on(
     assert transfer.pack_count == part_count(session, plan) - finished
 
 
+def test_workers_that_end_with_their_parent_make_no_failure_of_a_stop(
+    session: CopySession, plan: Plan
+) -> None:
+    """A signal to a group of processes reaches them as well."""
+    asked = threading.Event()
+
+    def ask_all() -> None:
+        while part_count(session, plan) < 2:
+            time.sleep(0.01)
+        asked.set()
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+
+    asking = threading.Thread(target=ask_all)
+    asking.start()
+    runner = Runner(stop=asked.is_set, workers=2)
+    _, is_stopped = repack_all(session, range(len(plan.batches)), runner)
+    asking.join()
+    assert is_stopped
+    assert part_count(session, plan) >= 2
+
+
 class Interrupted(ProcessPoolExecutor):
     """A pool at whose terminal somebody presses Ctrl-C as soon as there are workers."""
 
