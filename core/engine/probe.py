@@ -6,7 +6,7 @@ a small object under ``sessions/``, the one place where every identity of ours m
 
 import secrets
 
-from core.errors import ConflictError, StoreError
+from core.errors import ConflictError, NotFoundError, StoreError
 from core.format import names
 from core.limits import UPLOAD_PART_SIZE
 from core.stores.address import FILESYSTEM
@@ -92,8 +92,18 @@ class Probe:
 
 
 def try_store(store: Store) -> None:
-    """Try everything that a repository's store has to allow; raise what it does not."""
-    probe = Probe(store)
+    """Try everything that a repository's store has to allow; raise what it does not.
+
+    What is wrong is tried once more: whoever creates a repository in the same place at the same
+    moment takes this probe for one that was left behind.
+    """
+    try:
+        _try_all(Probe(store))
+    except (NotFoundError, StoreError):
+        _try_all(Probe(store))
+
+
+def _try_all(probe: Probe) -> None:
     probe.write()
     try:
         probe.read()

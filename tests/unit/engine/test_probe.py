@@ -11,7 +11,14 @@ from core.format import names
 from core.stores.store import Store
 from tests.support.damaged_stores import FirstByteFlipped, Unlisted
 from tests.support.repositories import names_in, new_store
-from tests.support.stores import LostAnswer, Overwriting, OverwritingUploads, Refusing
+from tests.support.stores import (
+    Hooked,
+    Kind,
+    LostAnswer,
+    Overwriting,
+    OverwritingUploads,
+    Refusing,
+)
 
 
 @pytest.fixture
@@ -42,6 +49,21 @@ def test_a_lost_answer_is_no_failure(store: Store) -> None:
 def test_a_fault_is_named(store: Store, fault: Callable[[Store], Store], message: str) -> None:
     with pytest.raises(StoreError, match=message):
         try_store(fault(store))
+    assert names_in(store) == []
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_probe_that_another_creation_deletes_at_any_moment_is_no_fault(
+    store: Store, number: int
+) -> None:
+    requests: list[str] = []
+
+    def delete_meanwhile(_kind: Kind, name: str) -> None:
+        requests.append(name)
+        if len(requests) == number:
+            delete_probes(store)
+
+    try_store(Hooked(store, delete_meanwhile))
     assert names_in(store) == []
 
 
