@@ -43,3 +43,18 @@ def test_it_runs_the_command() -> None:
         [sys.executable, "-c", code, "--version"], cwd=ROOT, capture_output=True, check=True
     )
     assert done.stdout.startswith(b"coldhaul ")
+
+
+def test_what_is_made_after_loading_is_collected() -> None:
+    code = """
+import gc
+from proxy import start
+try:
+    start.main()
+finally:
+    print(gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], cwd=ROOT, capture_output=True, check=True
+    )
+    assert done.stdout.endswith(b"True True\n")
