@@ -1,6 +1,5 @@
 """A place with a job between two repositories, or from a bucket, and what a proxy does with it."""
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,12 +23,12 @@ from tests.cli.place import PASSPHRASE, Place
 from tests.support.copies import pin_batches
 from tests.support.repositories import create_in, reopen
 from tests.support.trees import copy_tree
+from tests.support.waiting import wait_until
 
 JOB = JobId("nightly")
 REASON = "a test ordered it"
 # Small enough that little content has several packs.
 SMALL = Parameters(pack_size=64 << 10, frame_size=16 << 10, zstd_level=1)
-_PATIENCE_SECONDS = 120
 
 
 class CopyPlace(Place):
@@ -116,10 +115,7 @@ class CopyPlace(Place):
 
     def until(self, condition: Callable[[], object]) -> None:
         """Wait until something has come about."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, "it has not come about"
-            time.sleep(0.1)
+        wait_until(condition)
 
     def session_view(self) -> SessionView:
         """Return how the newest session stands."""

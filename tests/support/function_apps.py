@@ -9,7 +9,6 @@ import json
 import re
 import ssl
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -270,11 +269,3 @@ def _handler(app: StandInApp) -> type[BaseHTTPRequestHandler]:
     for method in ("GET", "POST"):
         setattr(Handler, f"do_{method}", Handler.answer)
     return Handler
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

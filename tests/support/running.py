@@ -4,7 +4,6 @@ import io
 import json
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from proxy.service.event_log import EventLog
 from proxy.service.service import Service
 from proxy.service.signals import Orders
 from tests.cli.place import Place
+from tests.support.waiting import wait_until
 
 
 class Running:
@@ -33,10 +33,7 @@ class Running:
 
     def wait(self, is_so: Callable[[], object]) -> None:
         """Wait until something is so, which has to be in time."""
-        deadline = time.monotonic() + 30
-        while not is_so():
-            assert time.monotonic() < deadline, self.stream.getvalue()
-            time.sleep(0.02)
+        wait_until(is_so, self.stream.getvalue)
 
     def job(self, name: str) -> dict[str, Any]:
         """Return what its health says of a job."""

@@ -17,7 +17,7 @@ from core.errors import ConflictError, StoreError
 from tests.emulators.durable_api import DurableApi
 from tests.emulators.functions_worker import CallFailedError
 from tests.emulators.task_hub import TaskHub
-from tests.support.function_apps import wait_for
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 Result = TypeVar("Result")
 ID = "0123456789abcdef" * 2
@@ -226,7 +226,7 @@ def test_what_has_failed_is_over_for_calls_that_wait(
     scripted.answers[other] = {"isDone": False, "customStatus": {"is_ending": False}}
     ask(api, "start", instance=ID, order=ORDER)
     api.hub.start("batches", group, json.dumps("{}"), (ID, 0))
-    wait_for(lambda: all(api.hub.instances[each].custom_status for each in (ID, group)))
+    wait_until(lambda: all(api.hub.instances[each].custom_status for each in (ID, group)))
     assert ask(api, "is_over", instance=group) == [True]
     assert ask(api, "is_over", instance=f"{ID}:3:2:1") == [failed == ID]
     assert ask(api, "find", instance=failed)[0].is_running
@@ -251,7 +251,7 @@ def test_an_instance_that_ended_says_how(api: DurableApi, scripted: Scripted) ->
     answer = {"isDone": True, "output": {"status": "Success"}, "customStatus": counts}
     scripted.answers[ID] = answer
     ask(api, "start", instance=ID, order=ORDER)
-    api.hub.wait(ID, 5)
+    api.hub.wait(ID, PATIENCE_SECONDS)
     (found,) = ask(api, "find", instance=ID)
     assert (found.standing, found.counts) == ("succeeded", counts)
 
@@ -264,7 +264,7 @@ def test_an_instance_that_failed_says_why_if_it_was_foreseen(
         {"isDone": False, "actions": [[]], "error": told}
     )
     ask(api, "start", instance=ID, order=ORDER)
-    api.hub.wait(ID, 5)
+    api.hub.wait(ID, PATIENCE_SECONDS)
     (found,) = ask(api, "find", instance=ID)
     assert (found.standing, found.error, found.cause) == ("failed", "StoreError", "no luck")
 
@@ -273,7 +273,7 @@ def test_of_any_other_failure_no_text_is_told(api: DurableApi, scripted: Scripte
     """I5."""
     scripted.failure = "KeyError: payroll"
     ask(api, "start", instance=ID, order=ORDER)
-    api.hub.wait(ID, 5)
+    api.hub.wait(ID, PATIENCE_SECONDS)
     (found,) = ask(api, "find", instance=ID)
     assert found.standing == "failed"
     assert "payroll" not in repr(found)
