@@ -11,8 +11,7 @@ from core.sources.repository import Repository, open_repository
 from core.stores.opening import open_store
 from tests.cli.clouds import Service, move_to
 from tests.cli.place import Place
-from tests.support.appliance_clouds import Cloud, Deployed
-from tests.support.appliances import Functions
+from tests.support.appliance_clouds import Cloud, Deployed, Functions
 
 
 class Site(Place):
@@ -46,11 +45,11 @@ class Site(Place):
         )
         return deployed
 
-    def functions(self) -> Functions:
+    def functions(self, deployed: Deployed) -> Functions:
         """Return what does the work of the appliance."""
         target = self.target()
         definition = load_definition(target, JobId("nightly"))
-        return Functions(target, self.source(), definition, self.cloud.kind)
+        return Functions(deployed, target, self.source(), definition)
 
     def target(self) -> Repository:
         """Open the vault."""

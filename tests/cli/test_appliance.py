@@ -14,7 +14,7 @@ from core.engine.session import system_clock
 from core.ids import JobId
 from tests.cli.appliance_site import Site, site_of
 from tests.support.appliance_clouds import Cloud
-from tests.support.appliances import WAITS_FOREVER, fails, waits
+from tests.support.appliances import ENDS_WHEN_TOLD, WAITS_FOREVER, fails
 
 pytestmark = pytest.mark.xdist_group("appliances")
 PATIENCE = 60
@@ -43,9 +43,9 @@ def until(process: "subprocess.Popen[str]", seen: str) -> str:
 
 
 def test_the_appliance_runs_the_job_and_the_terminal_shows_it_alike(site: Site) -> None:
-    deployed = site.appoint(waits(8))
+    deployed = site.appoint(ENDS_WHEN_TOLD)
     kind, vendor = {"aws": ("aws", "amazon-s3"), "azure": ("azure", "azure-blob")}[deployed.kind]
-    with site.functions():
+    with site.functions(deployed):
         answer = site.done("job", "run", "nightly")
     assert "Success" in answer.out
     assert f"ran on     {kind}, because the target's appliance serves {vendor}" in answer.out

@@ -5,14 +5,22 @@ front of it runs nowhere but in Azure. What the tests say of a machine and of a 
 """
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import pytest
 
+from core.engine.run import run_session
+from core.engine.runner import Runner
+from core.engine.session import CopySession
+from core.engine.standing import open_sessions
+from core.model import JobDefinition
+from core.sources.repository import Repository
+from core.sources.source import Source
 from core.stores.settings import StoreSettings
 from proxy.appliance import Appliance
 from tests.emulators.fault_proxy import FaultProxy
@@ -21,6 +29,7 @@ from tests.emulators.identity import found_identity
 from tests.emulators.services import S3Service
 from tests.support.appliances import Stack, deploy
 from tests.support.function_apps import AUDIENCE, NOT_THERE, Fault, Said, StandInApp, refused
+from tests.support.waiting import wait_until
 
 # What goes wrong, by the words of the tests: the error of Step Functions, and the app's answer.
 _TROUBLES = {
@@ -28,7 +37,6 @@ _TROUBLES = {
     "not there": ("ExecutionDoesNotExist", NOT_THERE),
     "conflict": ("ExecutionAlreadyExists", refused(409, "conflict", "it is another")),
 }
-_PATIENCE_SECONDS = 60
 _OPERATIONS = {"look": ("DescribeExecution", "GET", ""), "stop": ("StopExecution", "POST", "/term")}
 
 
@@ -58,6 +66,9 @@ class Deployed(Protocol):
     def end(self, name: str) -> None:
         """End an execution from outside."""
 
+    def succeed(self) -> None:
+        """Have an execution that ends when told do so, once one is at work."""
+
     def begin_by_event(self, job: str) -> str:
         """Have something else than a proxy order a job; return what runs it."""
 
@@ -70,10 +81,54 @@ class Deployed(Protocol):
 
 def wait_for_end(deployed: Deployed, name: str) -> None:
     """Wait until an execution that was told to end has: Step Functions takes a moment."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while deployed.runs(name):
-        assert time.monotonic() < deadline, f"the execution {name} goes on and on"
-        time.sleep(0.05)
+    wait_until(lambda: not deployed.runs(name))
+
+
+class Functions:
+    """Works at every session that an execution was ordered for, as an appliance's functions do.
+
+    The execution is one that ends when told, ``seconds`` after the session has at the least.
+    """
+
+    def __init__(
+        self,
+        deployed: Deployed,
+        target: Repository,
+        source: Source,
+        definition: JobDefinition,
+        *,
+        seconds: float = 0,
+    ) -> None:
+        """Do nothing yet."""
+        self._deployed = deployed
+        self._pair = (target, source, definition)
+        self._seconds = seconds
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    def __enter__(self) -> Self:
+        """Look from now on."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for what is under way."""
+        self._is_over.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        target, source, definition = self._pair
+        while not self._is_over.wait(0.1):
+            for opened in open_sessions(target, definition):
+                session = CopySession(
+                    target=target, source=source, claim=opened.claim, definition=definition
+                )
+                # What was done before does not count as work of the execution.
+                if self._deployed.runs(f"{session.id}-1"):
+                    runner = Runner(name=self._deployed.kind, reason="it was ordered", workers=1)
+                    run_session(session, runner)
+                    time.sleep(self._seconds)
+                    self._deployed.succeed()
 
 
 class AwsDeployed:
@@ -120,6 +175,18 @@ class AwsDeployed:
         wait_for_end(self, name)
 
     end_ordered = end
+
+    def succeed(self) -> None:
+        """Do its task."""
+        client = self.stack.client("stepfunctions")
+        task: list[str] = []
+
+        def take() -> bool:
+            task[:] = [client.get_activity_task(activityArn=self.stack.tasks).get("taskToken", "")]
+            return bool(task[0])
+
+        wait_until(take)
+        client.send_task_success(taskToken=task[0], output="{}")
 
     def begin_by_event(self, job: str) -> str:
         """Start an execution as the rule of the stack does."""
@@ -178,6 +245,11 @@ class AzureDeployed:
         """Terminate it."""
         session, _, attempt = name.partition("-")
         self.app.terminate(session, int(attempt))
+
+    def succeed(self) -> None:
+        """Let the newest one end."""
+        wait_until(lambda: any(each["standing"] == "running" for each in self.executions()))
+        self.app.succeed()
 
     def begin_by_event(self, job: str) -> str:
         """Have an instance run for a job."""

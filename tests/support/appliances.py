@@ -7,31 +7,25 @@ functions.
 
 import json
 import secrets
-import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from core.engine.run import run_session
-from core.engine.runner import Runner
-from core.engine.session import CopySession
-from core.engine.standing import open_sessions
-from core.model import JobDefinition
-from core.sources.repository import Repository
-from core.sources.source import Source
 from proxy.version import own_version
 from tests.emulators.services import S3Service, amazon_client
 
 _PATIENCE_SECONDS = 60
-_ROLE = "arn:aws:iam::000000000000:role/machine"
+_ACCOUNT = "000000000000"
+_ROLE = f"arn:aws:iam::{_ACCOUNT}:role/machine"
 WAITS_FOREVER = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+# Which activity it is says the stack.
+_TASKS = "the tasks of the stack"
+ENDS_WHEN_TOLD = {
+    "StartAt": "T",
+    "States": {"T": {"Type": "Task", "Resource": _TASKS, "End": True}},
+}
 SUCCEEDS = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
-
-
-def waits(seconds: int) -> dict[str, Any]:
-    """Return a machine that succeeds after so long."""
-    return {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": seconds, "End": True}}}
 
 
 def fails(error: str, cause: str) -> dict[str, Any]:
@@ -51,6 +45,11 @@ class Stack:
     def region(self) -> str:
         """Where it is."""
         return self.service.settings.region
+
+    @property
+    def tasks(self) -> str:
+        """Where executions that end when told wait for somebody to do their task."""
+        return f"arn:aws:states:{self.region}:{_ACCOUNT}:activity:{self.name}"
 
     def client(self, name: str) -> Any:  # noqa: ANN401  # boto3 makes its classes as it runs.
         """Return a client of Amazon's own library."""
@@ -75,6 +74,11 @@ class Stack:
 def deploy(service: S3Service, machine: Mapping[str, Any], outputs: Mapping[str, str]) -> Stack:
     """Deploy a stack with a state machine and the outputs of an appliance; ``outputs`` win."""
     name = f"coldhaul-{secrets.token_hex(6)}"
+    plain = Stack(name=name, service=service)
+    text = json.dumps(machine)
+    if machine == ENDS_WHEN_TOLD:
+        plain.client("stepfunctions").create_activity(name=name)
+        text = text.replace(_TASKS, plain.tasks)
     said = {
         "TargetUrl": "s3://copies/vault",
         "SourceUrl": "s3://backups/primary",
@@ -87,7 +91,7 @@ def deploy(service: S3Service, machine: Mapping[str, Any], outputs: Mapping[str,
         "Resources": {
             "Machine": {
                 "Type": "AWS::StepFunctions::StateMachine",
-                "Properties": {"DefinitionString": json.dumps(machine), "RoleArn": _ROLE},
+                "Properties": {"DefinitionString": text, "RoleArn": _ROLE},
             }
         },
         "Outputs": {
@@ -95,7 +99,7 @@ def deploy(service: S3Service, machine: Mapping[str, Any], outputs: Mapping[str,
             **{key: {"Value": value} for key, value in said.items() if value},
         },
     }
-    client = Stack(name=name, service=service).client("cloudformation")
+    client = plain.client("cloudformation")
     client.create_stack(StackName=name, TemplateBody=json.dumps(template))
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
@@ -106,7 +110,7 @@ def deploy(service: S3Service, machine: Mapping[str, Any], outputs: Mapping[str,
         assert time.monotonic() < deadline, stack
         time.sleep(0.1)
     found = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-    return Stack(name=name, service=service, outputs=found)
+    return replace(plain, outputs=found)
 
 
 class Heard:
@@ -137,35 +141,3 @@ class Heard:
     def warn(self, text: str) -> None:
         """Keep a warning."""
         self.warnings.append(text)
-
-
-class Functions:
-    """Works at every session that is opened in a repository, as an appliance's functions would."""
-
-    def __init__(
-        self, target: Repository, source: Source, definition: JobDefinition, kind: str
-    ) -> None:
-        """Begin to look at once."""
-        self._kind = kind
-        self._session = (target, source, definition)
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._work)
-
-    def __enter__(self) -> Self:
-        """Look from now on."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Wait for what is under way."""
-        self._is_over.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        target, source, definition = self._session
-        while not self._is_over.wait(0.2):
-            for opened in open_sessions(target, definition):
-                session = CopySession(
-                    target=target, source=source, claim=opened.claim, definition=definition
-                )
-                run_session(session, Runner(name=self._kind, reason="it was ordered", workers=1))

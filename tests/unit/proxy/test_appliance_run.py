@@ -1,8 +1,5 @@
 """A session in an appliance: begun once, watched, left, ended; its target says how."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +7,7 @@ import pytest
 
 from core.engine import session as sessions
 from core.engine.history import view_session
-from core.engine.run import run_session
-from core.engine.runner import Runner
-from core.engine.session import CopySession, claim_name, is_stopped, void_session
+from core.engine.session import claim_name, is_stopped, void_session
 from core.engine.state import Report
 from core.errors import InputError, NotReadyError, StoreError
 from core.ids import SessionId
@@ -28,8 +23,8 @@ from proxy.appliance_run import (
     run_by_appliance,
     watch_execution,
 )
-from tests.support.appliance_clouds import Cloud, Deployed, wait_for_end
-from tests.support.appliances import SUCCEEDS, WAITS_FOREVER, Heard, fails, waits
+from tests.support.appliance_clouds import Cloud, Deployed, Functions, wait_for_end
+from tests.support.appliances import ENDS_WHEN_TOLD, SUCCEEDS, WAITS_FOREVER, Heard, fails
 from tests.support.copies import Pair, back_up, make_pair
 
 pytestmark = pytest.mark.xdist_group("appliances")
@@ -48,28 +43,20 @@ def waiting(cloud: Cloud) -> Deployed:
     return cloud.deploy(WAITS_FOREVER)
 
 
-@contextmanager
-def worked_on(session: CopySession, kind: str) -> Iterator[None]:
-    """Have the engine work at a session meanwhile, as the appliance's functions would."""
-    thread = threading.Thread(target=run_session, args=(session, Runner(name=kind, workers=1)))
-    thread.start()
-    yield
-    thread.join()
-
-
 def test_a_session_is_watched_to_its_end_and_told_like_a_local_one(
     pair: Pair, cloud: Cloud
 ) -> None:
-    appliance, session, heard = cloud.deploy(waits(6)).client(), pair.session(), Heard()
-    with worked_on(session, cloud.kind):
-        outcome = run_by_appliance(session, appliance, WHY, Watch(progress=heard))
+    deployed, session, heard = cloud.deploy(ENDS_WHEN_TOLD), pair.session(), Heard()
+    source, definition = session.source, session.definition
+    with Functions(deployed, pair.target, source, definition, seconds=2):
+        outcome = run_by_appliance(session, deployed.client(), WHY, Watch(progress=heard))
     assert outcome is not None
     assert (outcome.session_id, outcome.status) == (session.id, SessionStatus.SUCCESS)
     assert outcome.record is not None
     assert outcome.plan is not None
     moved = outcome.transfer
     assert (moved.pack_count, moved.blob_count, moved.content_size) == (1, 2, 1001)
-    assert outcome.seconds >= 5
+    assert outcome.seconds > 0.5
     assert [phase[0] for phase in heard.phases] == ["Planning", "Repacking", "Publishing"]
     left = heard.phases[1][1:]
     assert left in {(1001, 2), (0, 0)}
@@ -185,10 +172,12 @@ def test_an_order_to_stop_is_seen_before_anything_is_started(pair: Pair, waiting
 
 
 def test_a_session_that_was_ordered_to_stop_ends_as_stopped(pair: Pair, cloud: Cloud) -> None:
-    appliance, session = cloud.deploy(waits(2)).client(), pair.session()
+    deployed, session = cloud.deploy(ENDS_WHEN_TOLD), pair.session()
+    appliance = deployed.client()
     watch = Watch(progress=Heard(), leave=lambda: True)
     assert run_by_appliance(session, appliance, WHY, watch) is None
     sessions.stop(pair.target.store, session.id)
+    deployed.succeed()
     outcome = watch_execution(session, appliance, 1, Watch(progress=Heard()))
     assert outcome is not None
     assert outcome.status is SessionStatus.STOPPED

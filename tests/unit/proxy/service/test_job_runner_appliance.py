@@ -22,7 +22,7 @@ from proxy.service.metrics import Metrics
 from proxy.service.run_progress import RunProgress
 from tests.cli.appliance_site import Site, site_of
 from tests.support.appliance_clouds import Cloud
-from tests.support.appliances import WAITS_FOREVER, fails, waits
+from tests.support.appliances import ENDS_WHEN_TOLD, WAITS_FOREVER, fails
 
 pytestmark = pytest.mark.xdist_group("appliances")
 BEGIN = Decision(step=Step.BEGIN, why="it is due")
@@ -46,8 +46,8 @@ def order(**changed: Callable[[], object]) -> Order:
 
 
 def test_a_due_job_is_run_by_its_appliance(site: Site) -> None:
-    deployed = site.appoint(waits(6))
-    with site.functions():
+    deployed = site.appoint(ENDS_WHEN_TOLD)
+    with site.functions(deployed):
         run = runner_of(site).run(BEGIN, order(), lambda _: None)
     assert run.outcome is not None
     assert run.outcome.status is SessionStatus.SUCCESS
