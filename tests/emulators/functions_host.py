@@ -105,15 +105,17 @@ class FunctionsHost:
     def kill(self) -> None:
         """Kill all workers in the middle of what they do, as if they had died of it."""
         for worker in self._workers:
-            worker.kill()
+            worker.crash()
 
     @contextlib.contextmanager
     def limited(self, seconds: int) -> Iterator[None]:
         """Give functions no more time than this."""
         kept = self._host["functionTimeout"]
         self._host["functionTimeout"] = f"00:00:{seconds:02}"
-        yield
-        self._host["functionTimeout"] = kept
+        try:
+            yield
+        finally:
+            self._host["functionTimeout"] = kept
 
     def configure(self, **settings: str) -> None:
         """Change settings of the app, which restarts it, as in Azure; an empty one is removed."""

@@ -7,6 +7,8 @@ import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +26,12 @@ class IntegrityError(Exception):
 def handler(event, context):
     print("was asked to", event["do"])
     if event["do"] == "wait":
-        time.sleep(event["seconds"])
+        time.sleep(600)
+    if event["do"] == "meet":
+        here = os.path.join(event["folder"], str(os.getpid()))
+        open(here, "w").close()
+        while len(os.listdir(event["folder"])) < event["count"]:
+            time.sleep(0.05)
     if event["do"] == "die":
         os._exit(1)
     if event["do"] == "raise":
@@ -58,6 +65,19 @@ MACHINE = {
 @pytest.fixture(scope="module")
 def function(localstack: S3Service) -> Iterator[str]:
     """A function that does what it is asked to; its name."""
+    with created(localstack, 60) as name:
+        yield name
+
+
+@pytest.fixture
+def hasty(localstack: S3Service) -> Iterator[str]:
+    """The same, with two seconds for each call."""
+    with created(localstack, 2) as name:
+        yield name
+
+
+@contextmanager
+def created(localstack: S3Service, seconds: int) -> Iterator[str]:
     name = f"coldhaul-{secrets.token_hex(4)}"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -69,7 +89,7 @@ def function(localstack: S3Service) -> Iterator[str]:
         Role=ROLE,
         Handler="one.handler",
         Code={"ZipFile": archive.getvalue()},
-        Timeout=2,
+        Timeout=seconds,
         Environment={"Variables": {"GREETING": "hello"}},
     )
     client.get_waiter("function_active_v2").wait(FunctionName=name)
@@ -111,10 +131,10 @@ def test_a_function_answers_with_its_environment(localstack: S3Service, function
 
 
 def test_calls_at_the_same_time_have_an_environment_each(
-    localstack: S3Service, function: str
+    localstack: S3Service, function: str, tmp_path: Path
 ) -> None:
     with ThreadPoolExecutor(3) as pool:
-        event = {"do": "wait", "seconds": 1}
+        event = {"do": "meet", "folder": str(tmp_path), "count": 3}
         answers = list(pool.map(lambda _: call(localstack, function, event), range(3)))
     assert len({answer["process"] for answer in answers}) == 3
 
@@ -124,13 +144,19 @@ def test_calls_at_the_same_time_have_an_environment_each(
     [
         ({"do": "raise"}, "IntegrityError"),
         ({"do": "die"}, "Runtime.ExitError"),
-        ({"do": "wait", "seconds": 60}, "Sandbox.Timedout"),
     ],
 )
 def test_a_state_machine_sees_why_a_function_failed(
     localstack: S3Service, function: str, machine: str, event: dict[str, Any], error: str
 ) -> None:
     assert execute(localstack, machine, {"function": function, **event})["Error"] == error
+
+
+def test_a_state_machine_sees_that_a_functions_time_was_up(
+    localstack: S3Service, hasty: str, machine: str
+) -> None:
+    event = {"function": hasty, "do": "wait"}
+    assert execute(localstack, machine, event)["Error"] == "Sandbox.Timedout"
 
 
 def test_what_a_function_prints_is_in_its_log_group(localstack: S3Service, function: str) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ import pytest
 from tests.architecture.tree import ROOT
 from tests.emulators.folder import RunFolder
 from tests.emulators.starting import emulator, run_of_tests
+from tests.support.waiting import wait_until
 
 # The one that starts in a moment and needs nothing but the environment of the tests.
 QUICK = "rclone-s3"
-PATIENCE_SECONDS = 20
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this")
 
 OTHER_RUN = f"""
@@ -90,20 +89,17 @@ def test_it_stops_with_a_run_that_is_killed(number: signal.Signals, tmp_path: Pa
         folder, endpoint = json.loads(other.stdout.readline())
         assert answers(endpoint)
         other.send_signal(number)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while answers(endpoint) or RunFolder(Path(folder)).data(QUICK).exists():
-        assert time.monotonic() < deadline, f"{endpoint} outlives its run"
-        time.sleep(0.05)
+    data = RunFolder(Path(folder)).data(QUICK)
+    wait_until(
+        lambda: not answers(endpoint) and not data.exists(), lambda: f"{endpoint} outlives its run"
+    )
 
 
 @ON_LINUX
 def test_it_stops_with_a_keeper_that_is_killed(run: RunFolder) -> None:
     found = emulator(run, QUICK)
     os.kill(found.keeper, signal.SIGKILL)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while answers(found.endpoint):
-        assert time.monotonic() < deadline, f"{found.endpoint} outlives its keeper"
-        time.sleep(0.05)
+    wait_until(lambda: not answers(found.endpoint), lambda: f"{found.endpoint} outlives its keeper")
 
 
 def test_what_is_not_installed_is_said_with_the_command_that_does(
