@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -32,6 +33,11 @@ def declare_proxy(place: Place, who: str = 'name = "hq"', more: str = "") -> Non
     """Add a proxy that looks every second, and listens at a free port."""
     text = f'\n[proxy]\n{who}\nlook_every = "1 s"\nlisten = "127.0.0.1:0"\nlog = "json"\n{more}'
     place.config.write_text(place.config.read_text() + text)
+
+
+def far_moment() -> str:
+    """Return a time of day that is as far from now as any: no test lasts until it comes."""
+    return f"{datetime.now(UTC).astimezone() + timedelta(hours=12):%H:00}"
 
 
 class ProxyProcess:

@@ -22,7 +22,7 @@ from core.stores.settings import StoreSettings
 from proxy.service import service as module
 from tests.cli.clouds import store_table
 from tests.cli.place import PASSPHRASE, Place
-from tests.cli.service import declare_proxy
+from tests.cli.service import declare_proxy, far_moment
 from tests.emulated.pair import Service
 from tests.emulators import faults
 from tests.emulators.fault_proxy import FaultProxy
@@ -55,7 +55,7 @@ encryption.passphrase = "file:{passphrase}"
 [jobs.nightly]
 source = "theirs"
 target = "vault"
-schedule = "periodic 5 min"
+schedule = "daily {moment}"
 notify = ["ops"]
 
 [notify.ops]
@@ -102,7 +102,13 @@ def ready(folder: Path, service: Service) -> Iterator[tuple[Place, WebReceiver, 
         upload.complete()
     with service.fault_proxy() as proxy, web_receiver(204) as hook:
         place = Place(folder)
-        text = CONFIG.format(url=url, root=place.root, passphrase=place.passphrase, hook=hook.url)
+        text = CONFIG.format(
+            url=url,
+            root=place.root,
+            passphrase=place.passphrase,
+            moment=far_moment(),
+            hook=hook.url,
+        )
         place.config.write_text(text + store_table(service.behind(proxy.endpoint).settings))
         declare_proxy(place)
         place.done("repository", "create", "vault")
@@ -112,8 +118,8 @@ def ready(folder: Path, service: Service) -> Iterator[tuple[Place, WebReceiver, 
 
 
 def make_old(place: Place) -> None:
-    """Let the job have been created an hour ago, so that a run of it is due."""
-    then = time.time() - 3600
+    """Let the job have been created days ago, so that a run of it is due."""
+    then = time.time() - 3 * 86_400
     for path in (place.root / "vault" / "jobs").rglob("*.json"):
         os.utime(path, (then, then))
 
