@@ -16,11 +16,12 @@ from core.stores.s3_client import Boto
 from core.stores.settings import StoreSettings
 from core.stores.store import Keeping, Store
 from tests.emulators.faults import Rule, refusal
+from tests.emulators.programs import MINISTACK_RESTORE_SECONDS
 from tests.emulators.services import S3Service
+from tests.support.waiting import wait_until
 
 # More than are looked at one by one.
 MANY = 12
-PATIENCE_SECONDS = 30
 ROLE = "arn:aws:iam::000000000000:role/archiver"
 
 
@@ -183,12 +184,11 @@ def test_store_whose_restores_take_time_is_waited_for(ministack: S3Service) -> N
     names = [f"p/{number:02}" for number in range(MANY)]
     for name in names:
         upload(place.store, name, b"x", is_cold=True)
+    ordered = time.monotonic()
     place.restore(names[0])
-    assert place.store.archived(names[:1]) == {names[0]: "DEEP_ARCHIVE"}
-    end = time.monotonic() + PATIENCE_SECONDS
-    while place.store.archived(names[:1]):
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    is_archived = place.store.archived(names[:1]) == {names[0]: "DEEP_ARCHIVE"}
+    assert is_archived or time.monotonic() - ordered >= MINISTACK_RESTORE_SECONDS
+    wait_until(lambda: not place.store.archived(names[:1]))
     assert place.store.get(names[0]) == b"x"
     with pytest.raises(NotReadyError):
         place.store.get(names[1])
@@ -314,11 +314,11 @@ def test_bandwidth_is_kept_in_both_directions(place: Place) -> None:
     begun = time.monotonic()
     for number in range(4):
         store.put(f"{number}", bytes(250_000))
-    assert 0.9 < time.monotonic() - begun < 10
+    assert 0.9 < time.monotonic() - begun < 60
     begun = time.monotonic()
     for number in range(4):
         store.get(f"{number}")
-    assert 1.4 < time.monotonic() - begun < 10
+    assert 1.4 < time.monotonic() - begun < 60
 
 
 def test_role_is_assumed_once_and_again_when_its_credentials_expire(

@@ -12,6 +12,7 @@ import pytest
 
 from core.engine.probe import PREFIX, delete_probes
 from core.engine.repack import Call, run_repack
+from core.engine.session import CopySession
 from tests.cli.place import PASSPHRASE
 from tests.emulated.azure_site import AzureSite, AzureWays
 from tests.emulators.faults import Delay, Rule, refusal
@@ -188,12 +189,19 @@ def test_an_instance_that_was_ended_does_no_more_work(site: AzureSite) -> None:
     hub.disturb = end
     assert site.execute(session).status == "Terminated"
     hub.disturb = lambda _: None
+    # The next attempt takes its place: by then its calls have seen that it was ended.
+    site.until(lambda: stopped_calls(site, session))
     assert site.json("job", "run", "nightly")["session"]["id"] == session.id
     site.check_newest()
+    assert stopped_calls(site, session) == {"repack"}
+
+
+def stopped_calls(site: AzureSite, session: CopySession) -> set[str]:
+    """Return which activities have told that they did nothing more."""
     logged = [each for each in site.host.logged() if each["logger"] == "coldhaul"]
     lines = [json.loads(each["message"]) for each in logged]
-    stopped = [each for each in lines if each.get("state") == "stopped"]
-    assert {each["message"] for each in stopped} == {"repack"}
+    of_session = [each for each in lines if each.get("session") == session.id]
+    return {each["message"] for each in of_session if each.get("state") == "stopped"}
 
 
 def test_an_event_copies_each_new_point(azure_ways: AzureWays, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.emulated.copy_place import JOB
 from tests.emulators.faults import Delay, Rule, refusal
 from tests.emulators.task_hub import RUNNING, Disturbance, Instance, Moment
 from tests.support.invariants import check_copies
+from tests.support.waiting import PATIENCE_SECONDS
 
 BLOBS = "/primary/blobs/"
 GET = frozenset({"GetBlob"})
@@ -77,6 +78,18 @@ def once(disturbance: Disturbance, name: str, *, is_answer: bool) -> "OneMoment"
     return OneMoment(disturbance, name, is_answer)
 
 
+def hold(site: AzureSite, name: str) -> threading.Event:
+    """Have calls of an activity wait until this is set."""
+    let_go = threading.Event()
+
+    def wait(moment: Moment) -> None:
+        if moment.name == name:
+            let_go.wait(PATIENCE_SECONDS)
+
+    site.host.hub.disturb = wait
+    return let_go
+
+
 class OneMoment:
     """Disturbs one moment and counts what it has done."""
 
@@ -121,7 +134,7 @@ def test_an_activity_that_dies(site: AzureSite, name: str, is_answer: bool) -> N
 def test_an_activity_that_is_killed_in_the_middle_of_a_pack(site: AzureSite) -> None:
     session = site.begin()
     before = site.ways.objects.outcomes["delay"]
-    site.ways.objects.add(slow(5))
+    site.ways.objects.add(slow(30))
     site.order(session)
     site.until(lambda: site.ways.objects.outcomes["delay"] > before)
     site.host.kill()
@@ -246,11 +259,11 @@ def test_an_instance_that_was_ended_is_continued_by_the_next_attempt(site: Azure
 
 def test_a_second_start_is_refused(site: AzureSite) -> None:
     session = site.begin()
-    site.ways.objects.add(slow(1))
+    let_go = hold(site, "publish")
     site.order(session)
     with pytest.raises(ConflictError):
         site.order(session, 2)
-    site.ways.clear()
+    let_go.set()
     ended = site.wait(session.id)
     check_copied(site, ended)
     with pytest.raises(ConflictError):
@@ -290,13 +303,7 @@ def test_a_new_point_starts_a_session_by_itself(site: AzureSite) -> None:
     subject = str(event["subject"]).partition("/restore-points/")[0]
     site.host.deliver({**event, "subject": f"{subject}/blobs/{'0' * 64}"})
     assert set(site.host.hub.instances) == before
-    let_go = threading.Event()
-
-    def hold(moment: Moment) -> None:
-        if moment.name == "publish":
-            let_go.wait(60)
-
-    site.host.hub.disturb = hold
+    let_go = hold(site, "publish")
     for _ in range(2):
         site.host.deliver(event)
     (instance,) = {each for each in set(site.host.hub.instances) - before if ":" not in each}

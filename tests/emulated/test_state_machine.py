@@ -46,13 +46,16 @@ class IntegrityError(Exception): pass
 def act(role, event):
     folder = FOLDER / (event.get("job") or event["session"])
     work = f"{role}-{event['batch'].rpartition('/')[2][:5]}" if role == "repack" else role
+    # Whoever looks finds it whole.
+    note = folder / f"note-{os.getpid()}"
+    note.write_text(json.dumps(event))
     for call in range(1000):
         try:
-            with open(folder / f"{work}.{call}", "x") as file:
-                json.dump(event, file)
+            os.link(note, folder / f"{work}.{call}")
             break
         except FileExistsError:
             pass
+    note.unlink()
     script = json.loads((folder / "script.json").read_text())
     lines = script.get(work) or script[role]
     line = lines[min(call, len(lines) - 1)]
