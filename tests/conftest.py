@@ -4,16 +4,17 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from core.format import slots, wrapping
 
 pytest_plugins = ["tests.emulators.plugin"]
 
-# Real parts, disks among them, take the time they take: no example has a deadline. The CI judges
-# a change and nothing else, so there the examples are the same at every run.
-settings.register_profile("dev", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+# Real parts, disks among them, take the time they take: no example has a deadline, and none is too
+# slow to make. The CI judges a change and nothing else, so there the examples are the same at every
+# run.
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 
 

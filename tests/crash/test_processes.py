@@ -2,9 +2,8 @@
 
 import random
 import shutil
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +44,7 @@ from tests.support.invariants import (
     photograph,
 )
 from tests.support.stores import Recording
+from tests.support.waiting import wait_until
 
 BATCH_SIZE = 128 * KIB
 QUICK = Terms(batch_size=BATCH_SIZE)
@@ -72,10 +72,7 @@ class Place:
         return [name for name in found if "/parts/" in name]
 
     def wait_for_parts(self, count: int) -> None:
-        deadline = time.monotonic() + 60
-        while len(self.parts()) < count:
-            assert time.monotonic() < deadline, "no part came"
-            time.sleep(0.005)
+        wait_until(lambda: len(self.parts()) >= count)
 
     def check(self) -> None:
         """Check that one point is published, and whole."""
@@ -167,20 +164,18 @@ def test_two_runs_at_once_of_which_one_is_killed(start: Place, tmp_path: Path) -
         victim, survivor = (place.start(SLOW, f"answer-{run}") for run in range(2))
         place.wait_for_parts(1 + 2 * number)
         victim.kill()
-        assert survivor.result()["status"] == "Success"
+        # The killed one may just have published; then one that came late has nothing to do.
+        assert survivor.result()["status"] in {"Success", None}
         place.check()
 
 
 def test_a_killed_run_leaves_no_worker_that_writes(place: Place) -> None:
-    child = place.start(Terms(batch_size=BATCH_SIZE, workers=2))
+    child = place.start(replace(SLOW, workers=2))
     place.wait_for_parts(1)
     workers = children_of(child.pid)
     child.kill()
     assert workers
-    deadline = time.monotonic() + 10
-    while any(is_alive(pid) for pid in workers):
-        assert time.monotonic() < deadline, "a worker outlives its parent"
-        time.sleep(0.02)
+    wait_until(lambda: not any(is_alive(pid) for pid in workers))
     finish(place)
 
 

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.engine.progress import Silent
@@ -73,7 +73,7 @@ def restore(repository: Repository, record: Record, folder: Path) -> RestoreOutc
     )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(first=TREES, second=TREES, is_packed=st.booleans(), is_encrypted=st.booleans())
 def test_a_restore_gives_the_point_and_a_second_lies_over_the_first(
     first: dict[bytes, Entry], second: dict[bytes, Entry], is_packed: bool, is_encrypted: bool

@@ -83,7 +83,10 @@ def test_who_is_told_may_stop_it(repository: Repository, made: MadePack) -> None
         scan_pack(repository, made.name, made.row.size, made.blobs, stop)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_no_changed_byte_goes_unnoticed(
     repository: Repository, made: MadePack, data: st.DataObject

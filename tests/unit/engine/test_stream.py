@@ -20,6 +20,7 @@ from core.format.frame import decode_frame
 from core.ids import BlobId, RepositoryId
 from core.model import Parameters, RetentionType
 from core.sources.source import SourceBlob
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 THREADS = Threads(fetch=4, compress=2)
 
@@ -229,14 +230,18 @@ def test_a_stream_that_is_closed_early_reads_nothing_more() -> None:
     def read_blob(source_id: bytes) -> bytes:
         read.append(source_id)
         if len(read) > 1:
-            first_is_taken.wait(10)
+            first_is_taken.wait(PATIENCE_SECONDS)
         return b"x" * 60
 
     frames = stream(wanted, read_blob)
     taken: ReadyFrame = next(iter(frames))
     assert taken.first == 0
-    threading.Timer(0.1, first_is_taken.set).start()
-    frames.close()
+    closing = threading.Thread(target=frames.close)
+    closing.start()
+    # What is under way goes on once nothing more is begun.
+    wait_until(lambda: frames._is_closed)
+    first_is_taken.set()
+    closing.join()
     assert len(read) <= 1 + limits.FETCH_THREADS
 
 
