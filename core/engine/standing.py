@@ -96,7 +96,8 @@ def _read_marker(target: Repository, name: str) -> Claim | None:
 
 def _look_at(target: Repository, claim: Claim) -> OpenSession:
     heads = list(target.store.list(names.session(claim.session_id, "")))
-    newest = max(heads, key=lambda head: (head.modified, head.name), default=None)
+    # Of what a store dates to the same second the first by its name: a report, which comes last.
+    newest = max(heads, key=lambda head: head.modified, default=None)
     return OpenSession(
         claim=claim,
         is_stopped=is_stopped(target.store, claim.session_id),

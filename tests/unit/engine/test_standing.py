@@ -1,5 +1,6 @@
 """What a job did last and left open, as the target alone tells it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,13 +10,16 @@ import pytest
 from core import ids
 from core.engine.history import abandon_session, resume_session, stop_session
 from core.engine.jobs import enable_job
+from core.engine.plan import run_plan
 from core.engine.run import begin_session, run_session
 from core.engine.runner import Runner
 from core.engine.session import system_clock
 from core.engine.standing import NEVER, last_begun, last_claimed, last_moved, open_sessions
 from core.ids import JobId
 from core.model import SessionStatus
-from tests.support.copies import JOB, Pair, back_up, make_pair
+from core.stores.store import ObjectHead
+from tests.support.copies import JOB, Pair, back_up, make_pair, through
+from tests.support.stores import Wrapping
 
 
 @pytest.fixture
@@ -87,6 +91,23 @@ def test_every_write_changes_the_trace_and_a_stopped_run_leaves_its_session(pair
     (left,) = open_sessions(pair.target, pair.definition)
     assert left.was_left
     assert left.trace != claimed.trace
+
+
+class OneSecond(Wrapping):
+    """A store that dates all objects to one second, as a store of whole seconds may."""
+
+    def list(self, prefix: str = "") -> Iterator[ObjectHead]:
+        moment = datetime(2026, 1, 1, tzinfo=UTC)
+        return (replace(head, modified=moment) for head in super().list(prefix))
+
+
+def test_a_run_that_stops_in_the_second_of_its_last_write_leaves_its_session(pair: Pair) -> None:
+    session = pair.session()
+    assert run_plan(session) is not None
+    run_session(session, Runner(workers=1, stop=lambda: True))
+    target = through(pair.target, OneSecond(pair.target.store))
+    (left,) = open_sessions(target, pair.definition)
+    assert left.was_left
 
 
 def test_an_order_to_stop_is_seen_until_it_is_lifted(pair: Pair) -> None:
