@@ -210,7 +210,8 @@ class FolderBucket:
     def _open_root(self) -> Folder | None:
         try:
             with translated("open the folder", self._root):
-                return Folder(os.open(self._root, _OPEN_FOLDER & ~os.O_NOFOLLOW))
+                root = Folder(os.open(self._root, _OPEN_FOLDER & ~os.O_NOFOLLOW))
+            return self._tree.same(root)
         except StoreError as error:
             if not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 raise

@@ -44,6 +44,11 @@ class Folder:
         status = os.fstat(descriptor)
         self._identity = (status.st_dev, status.st_ino)
 
+    @property
+    def device(self) -> int:
+        """The number of the file system that it is in."""
+        return self._identity[0]
+
     def is_at(self, path: str) -> bool:
         """Say whether ``path`` still leads here. An open folder's inode is never reused."""
         try:
@@ -73,13 +78,15 @@ class FolderTree:
     def __init__(self, root: Path, *, create: bool, is_foreign: bool = False) -> None:
         """Touch nothing yet. With ``create`` a missing root is empty and ``make`` makes it.
 
-        That holds until the root is seen: one that is missing later has been unmounted.
+        That holds until the root is seen: one that is missing later has been unmounted, and so
+        has one that is in another file system.
         ``is_foreign`` says that what is below is others', and its names belong into no message.
         """
         self.root = str(root)
         self._is_foreign = is_foreign
         self._create = create
         self._may_be_missing = create
+        self._device = 0
         self._open: dict[str, Folder] = {}
         with _counting:
             _trees.add(self)
@@ -175,6 +182,20 @@ class FolderTree:
                 f"{self.root} is not a folder", hint="correct the repository's url"
             ) from None
         self._may_be_missing = False
+        return self.same(root)
+
+    def same(self, root: Folder) -> Folder:
+        """Return the root if it is in the file system in which it was first seen.
+
+        What is left where a disk was mounted is an empty folder: files are not gone with it, and
+        nothing belongs there.
+        """
+        self._device = self._device or root.device
+        if root.device != self._device:
+            raise StoreError(
+                f"{self.root} is in another file system than before",
+                hint="mount the disk that holds it again, then run the command again",
+            )
         return root
 
     def _open_below(self, path: str) -> Folder | None:

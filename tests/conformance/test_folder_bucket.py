@@ -125,6 +125,24 @@ def test_a_root_made_by_another_thread_meanwhile_was_missing(
     assert keys(bucket) == ["a"]
 
 
+def test_what_is_left_where_a_disk_was_has_lost_no_objects(tmp_path: Path) -> None:
+    """They would be taken for deleted, each by itself."""
+    root = tmp_path / "root"
+    root.symlink_to(tmp_path)
+    (tmp_path / "a").write_bytes(b"content")
+    bucket = FolderBucket(root)
+    listed = bucket.describe("a")
+    root.unlink()
+    root.symlink_to("/proc")
+    for act in (
+        lambda: bucket.describe("a"),
+        lambda: bucket.read("a", listed.etag, 0, 7),
+        bucket.list_page,
+    ):
+        with pytest.raises(StoreError, match="in another file system than before"):
+            act()
+
+
 def test_many_listings_may_be_under_way(bucket: FolderBucket) -> None:
     expected = [f"{number:05}" for number in range(PAGE_OBJECTS + 5)]
     path_of(bucket, "").mkdir()

@@ -102,6 +102,22 @@ def test_a_root_made_by_another_thread_meanwhile_was_missing(
     assert tree.find("") is not None
 
 
+def test_what_is_left_where_a_disk_was_is_not_the_root(tmp_path: Path) -> None:
+    mounted, root = tmp_path / "mounted", tmp_path / "root"
+    mounted.mkdir()
+    root.symlink_to(mounted)
+    tree = FolderTree(root, create=True)
+    tree.made("a")
+    root.unlink()
+    root.symlink_to("/proc")
+    for act in (tree.find, tree.made):
+        with pytest.raises(StoreError, match="in another file system than before"):
+            act("a")
+    root.unlink()
+    root.symlink_to(mounted)
+    assert tree.find("a") is not None
+
+
 def test_refuse_link_refuses_links_only(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "link").symlink_to("nowhere")
