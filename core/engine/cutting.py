@@ -1,7 +1,7 @@
 """Rows in order, stored as objects of a bounded size, however many there are.
 
 They come in runs, each of which is sorted by itself and comes wholly after those before. A run
-waits in a file until the objects that its rows belong to are stored. So memory and temporary files
+waits in a file until the objects that its rows belong to are written. So memory and temporary files
 are those of a run and an object, and objects are the same however the rows are cut into runs.
 """
 

@@ -203,16 +203,17 @@ class Tables:
     def store_files(self, files: Iterable[tuple[Path, str]]) -> Iterator[TableObject]:
         """Store Parquet files of the workspace, or adopt what is stored under their names.
 
-        Each is stored while the next is made. It is released: ``fetch`` what is needed once more.
+        Each is stored while the next is made, and the next only after it: where a store fails,
+        nobody waits until it has failed twice. It is released: ``fetch`` what is needed once more.
         """
         with ThreadPoolExecutor(1, "store") as pool:
             before: tuple[Path, Future[tuple[TableObject, bool]]] | None = None
             for path, name in files:
                 rows = _count_rows(self.workspace, path)
-                following = (path, pool.submit(self._put, path, name, rows))
-                if before:
-                    yield self._stored(*before)
-                before = following
+                stored = self._stored(*before) if before else None
+                before = (path, pool.submit(self._put, path, name, rows))
+                if stored:
+                    yield stored
             if before:
                 yield self._stored(*before)
 

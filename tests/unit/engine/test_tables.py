@@ -171,6 +171,16 @@ def test_what_cannot_be_stored_is_an_error_of_the_whole(tmp_path: Path) -> None:
             tuple(tables.store_files(made_files(tables, lambda: None)))
 
 
+def test_nothing_is_stored_after_what_cannot_be(tmp_path: Path) -> None:
+    """A store that is away is waited for once."""
+    store = Recording(Refusing(FolderStore(tmp_path, create=True), below("sessions/x/t-0")))
+    with Workspace(64 * MIB) as workspace:
+        tables = Tables(make_repository(store), workspace)
+        with pytest.raises(StoreError):
+            tuple(tables.store_files(made_files(tables, lambda: None)))
+    assert "sessions/x/t-1.parquet" not in store.names("put")
+
+
 def test_what_was_made_is_stored_though_the_next_cannot_be(tables: Tables) -> None:
     """A call that is cut has not worked for nothing."""
     with pytest.raises(ZeroDivisionError):
