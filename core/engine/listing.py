@@ -9,7 +9,7 @@ not.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,13 +87,15 @@ class _Lister:
                 pool.submit(self._list_group, number, group, stored)
                 for number, group in enumerate(groups)
             ]
-            ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            self._has_failed = any(future.exception() for future in ended)
             try:
-                lists = [future.result() for future in futures]
+                for future in as_completed(futures):
+                    future.result()
             except BaseException:
+                # The others need not come to their ends before it is told.
+                self._has_failed = True
                 pool.shutdown(cancel_futures=True)
                 raise
+            lists = [future.result() for future in futures]
         if any(chunks is None for chunks in lists):
             return None
         return [name for chunks in lists for name in chunks or ()]
@@ -123,9 +125,10 @@ class _Lister:
         return chunks
 
     def _is_over(self) -> bool:
-        # Where one group has failed, the others need not come to their ends before it is told.
-        is_at_once = self._has_failed or self._pace.is_stopped()
-        return is_at_once or (self._pace.is_late() and self._has_stored)
+        return self._is_cut() or (self._pace.is_late() and self._has_stored)
+
+    def _is_cut(self) -> bool:
+        return self._has_failed or self._pace.is_stopped()
 
     def _list_chunk(self, name: str, group: Sequence[Shard], place: _Place) -> bool:
         """Store the next piece of a group, or see that another run was first; False if over."""
@@ -135,7 +138,7 @@ class _Lister:
         count = 0
         with spooled(lines) as file:
             while count < limits.LISTING_CHUNK_OBJECTS and place.shard < len(group):
-                if self._pace.is_stopped():
+                if self._is_cut():
                     return False
                 shard = group[place.shard]
                 prefix = key_of(bytes.fromhex(shard.prefix))

@@ -1,5 +1,7 @@
 """A bucket's listing is stored piece by piece, by whoever is first, and made once."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -187,6 +189,45 @@ def test_a_failure_is_told_before_the_others_have_listed_all(target: Repository)
         list_it(target, HookedBucket(bucket, fail_one))
     # Fifty pieces are all that the other group has.
     assert len(names_below(target.store, state.chunks_prefix(SESSION))) < 25
+
+
+def ask_to_end() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def lose_the_bucket() -> None:
+    raise StoreError("the bucket is away")
+
+
+@pytest.mark.parametrize(
+    ("end", "error"), [(lose_the_bucket, StoreError), (ask_to_end, KeyboardInterrupt)]
+)
+def test_an_end_is_told_before_a_piece_of_another_group_is_whole(
+    target: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[], None],
+    error: type[BaseException],
+) -> None:
+    monkeypatch.setattr(limits, "LISTING_CHUNK_OBJECTS", 100_000)
+    bucket = MadeUpBucket([f"{number % 2}/{number:04}" for number in range(2_000)])
+    is_ending = threading.Event()
+    pages = 0
+
+    def end_one(_kind: str, prefix: str) -> None:
+        nonlocal pages
+        if not names_below(target.store, state.shards_name(SESSION)):
+            return
+        if prefix == "1/" and not is_ending.is_set():
+            is_ending.set()
+            end()
+        is_ending.wait(10)
+        pages += 1
+        time.sleep(0.01)
+
+    with pytest.raises(error):
+        list_it(target, HookedBucket(bucket, end_one))
+    # The other group has a hundred pages, which are one piece.
+    assert pages < 50
 
 
 def test_a_listing_that_is_no_text_is_refused(target: Repository, bucket: MadeUpBucket) -> None:
