@@ -94,17 +94,23 @@ class Probe:
 def try_store(store: Store) -> None:
     """Try everything that a repository's store has to allow; raise what it does not.
 
-    What is wrong is tried once more: whoever creates a repository in the same place at the same
-    moment takes this probe for one that was left behind.
+    What is wrong with a probe that was written is tried once more: whoever creates a repository in
+    the same place at the same moment takes it for one that was left behind.
     """
+    probe = _written(store)
     try:
-        _try_all(Probe(store))
+        _try_on(probe)
     except (NotFoundError, StoreError):
-        _try_all(Probe(store))
+        _try_on(_written(store))
 
 
-def _try_all(probe: Probe) -> None:
+def _written(store: Store) -> Probe:
+    probe = Probe(store)
     probe.write()
+    return probe
+
+
+def _try_on(probe: Probe) -> None:
     try:
         probe.read()
         probe.find()

@@ -17,6 +17,7 @@ from tests.support.stores import (
     LostAnswer,
     Overwriting,
     OverwritingUploads,
+    Recording,
     Refusing,
 )
 
@@ -50,6 +51,13 @@ def test_a_fault_is_named(store: Store, fault: Callable[[Store], Store], message
     with pytest.raises(StoreError, match=message):
         try_store(fault(store))
     assert names_in(store) == []
+
+
+def test_a_store_that_cannot_be_written_is_waited_for_once(store: Store) -> None:
+    recording = Recording(Refusing(store))
+    with pytest.raises(StoreError):
+        try_store(recording)
+    assert len(recording.names("put")) == 1
 
 
 @pytest.mark.parametrize("number", range(1, 6))
