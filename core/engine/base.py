@@ -95,9 +95,8 @@ def _reusable_parts(target: Repository, session: CopySession, published: set[str
     A published session's packs are in the index already.
     """
     for head in target.store.list(names.SESSIONS):
-        parts = head.name.removeprefix(names.SESSIONS).split("/")
-        is_part = len(parts) == 3 and parts[1] == "parts"
-        if is_part and parts[0] != session.id and parts[0] not in published:
+        maker = names.session_of_part(head.name)
+        if maker is not None and maker != session.id and maker not in published:
             yield head.name
 
 

@@ -191,6 +191,13 @@ def part(session_id: SessionId, batch_number: int, ordinal: int) -> str:
     return session(session_id, f"parts/{batch_digits(batch_number)}-{ordinal}.parquet")
 
 
+def session_of_part(name: str) -> str | None:
+    """Return the session that a part is of, None for any other name."""
+    session_id, _, rest = name.removeprefix(SESSIONS).partition("/")
+    kind, _, leaf = rest.partition("/")
+    return session_id if kind == "parts" and leaf and "/" not in leaf else None
+
+
 def packed_of(session_id: SessionId) -> str:
     """Return the prefix of a session's progress markers."""
     return session(session_id, "packed/")

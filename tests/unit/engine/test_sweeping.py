@@ -1,6 +1,7 @@
 """What ended sessions have left is deleted in time, and nothing that others still need."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from core.engine.publish import run_publish
 from core.engine.repack import Call, run_repack
 from core.engine.run import SessionOutcome, run_session
 from core.engine.runner import Runner
-from core.engine.session import void_session
-from core.engine.state import Report
+from core.engine.session import open_session, void_session
+from core.engine.state import Report, base_name
 from core.engine.sweeping import sweep_sessions
 from core.format import names
 from tests.support.copies import Pair, back_up, make_pair, names_below
 from tests.support.invariants import check_copies
+from tests.support.stores import Hooked, Kind
 
 HERE = Runner(workers=1)
 
@@ -74,6 +76,31 @@ def test_parts_that_the_plan_of_an_open_session_stands_on_are_kept(
     record = run_session(session, HERE).record
     assert record is not None
     assert (record.new_blob_count, record.reused_blob_count) == (1, 5)
+    sweep_sessions(pair.target, in_thirty_days)
+    assert names_below(pair.target.store, names.SESSIONS) == []
+    check_copies(pair.target)
+
+
+def test_a_session_that_is_only_looking_for_parts_finds_those_that_it_has_seen(pair: Pair) -> None:
+    back_up(pair.source, files(5))
+    failed = pair.session()
+    assert run_plan(failed) is not None
+    assert run_repack(failed, 0, Call()).is_done
+    void_session(pair.target, failed.claim, Report(reasons=("because",)))
+    back_up(pair.source, {b"05": b"more"})
+    session = pair.session()
+    open_session(pair.target, session.claim)
+
+    def sweep_meanwhile(kind: Kind, name: str) -> None:
+        if (kind, name) == ("put", base_name(session.id)):
+            sweep_sessions(pair.target, in_thirty_days)
+
+    seen = pair.seen(target=Hooked(pair.target.store, sweep_meanwhile))
+    assert run_plan(replace(session, target=seen.target), deadline=0) is None
+    record = run_session(session, HERE).record
+    assert record is not None
+    assert (record.new_blob_count, record.reused_blob_count) == (1, 5)
+    assert not names_below(pair.target.store, names.batch(failed.id, 1, 0))
     sweep_sessions(pair.target, in_thirty_days)
     assert names_below(pair.target.store, names.SESSIONS) == []
     check_copies(pair.target)

@@ -76,6 +76,12 @@ def test_a_part_belongs_to_its_batch_alone() -> None:
     assert not names.part(SESSION, 70_000, 0).startswith(names.parts_of(SESSION, 7))
 
 
+def test_a_parts_name_tells_its_session_and_no_other_name_does() -> None:
+    assert names.session_of_part(names.part(SESSION, 7, 12)) == SESSION
+    others = ("parts/", "parts", "packed/0-0-1-2-3", "parts/a/b", "plan.json")
+    assert not any(names.session_of_part(names.session(SESSION, other)) for other in others)
+
+
 def test_a_records_name_tells_its_source_and_its_point() -> None:
     assert names.parse_record(names.record(SOURCE, TIME, SESSION)) == (SOURCE, POINT)
 
