@@ -126,8 +126,10 @@ class Notifier:
         while not self._waiting.empty():
             name, _, notice = self._waiting.get_nowait()
             self._lose(name, notice, "the service ends")
-        if self._sending is not None:
-            self._lose(*self._sending, "the service ends while it is being sent")
+        # Taken once: it may be done at this moment.
+        sending = self._sending
+        if sending is not None:
+            self._lose(*sending, "the service ends while it is being sent")
 
     def _work(self) -> None:
         while not self._is_over.is_set():
