@@ -66,13 +66,14 @@ def test_an_answer_that_finds_the_disk_full_is_a_store_error(
     assert "Traceback" not in done.stderr
 
 
-def run_on_terminal(place: Place, *words: str, **environment: str) -> str:
-    """Run a command whose stderr is a terminal; return what appeared there."""
+def run_on_terminal(place: Place, *words: str, code: int = 0, **environment: str) -> str:
+    """Run a command whose stderr is a terminal; return all that appeared there."""
     master, slave = pty.openpty()
+    plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     process = subprocess.Popen(
         [sys.executable, "-c", "from proxy.start import main; main()", *words],
         cwd=place.root,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment},
+        env={**plain, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment},
         stdout=subprocess.DEVNULL,
         stderr=slave,
     )
@@ -88,7 +89,7 @@ def run_on_terminal(place: Place, *words: str, **environment: str) -> str:
             break
         shown += piece
     os.close(master)
-    assert process.wait(60) == 0
+    assert process.wait(60) == code
     return shown.decode()
 
 
@@ -100,24 +101,12 @@ def test_a_terminal_gets_a_live_line(primary: Place) -> None:
 
 def test_no_color_is_respected(primary: Place) -> None:
     primary.edit("version = 1", "version = 1\nnonsense = 1")
-    process_words = ("repository", "check", "primary")
-    master, slave = pty.openpty()
-    for environment, is_coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
-        done = subprocess.run(
-            [sys.executable, "-c", "from proxy.start import main; main()", *process_words],
-            cwd=primary.root,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
-            | environment,
-            stdout=subprocess.DEVNULL,
-            stderr=slave,
-            check=False,
-        )
-        assert done.returncode == 2
-        shown = os.read(master, 1 << 16).decode()
+    words = ("repository", "check", "primary")
+    environments: list[tuple[dict[str, str], bool]] = [({}, True), ({"NO_COLOR": "1"}, False)]
+    for environment, is_coloured in environments:
+        shown = run_on_terminal(primary, *words, code=2, **environment)
         assert "nonsense" in shown
         assert (f"{ESCAPE}[1;31m" in shown) is is_coloured
-    os.close(master)
-    os.close(slave)
 
 
 def test_a_passphrase_appears_nowhere(primary: Place) -> None:
