@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Condition
 
 import pytest
 
@@ -198,17 +198,21 @@ def test_parts_and_packs_are_looked_at_side_by_side(pair: Pair) -> None:
     """One after the other, those of 8 TiB would take longer than a function may run."""
     kept = pair.seen(target=Checksummed(pair.target.store))
     session = repacked(kept)
-    began = {what: [Event(), Event()] for what in ("/parts/", "packs/")}
+    to_come = dict.fromkeys(("/parts/", "packs/"), 2)
+    changed = Condition()
 
     def wait(kind: Kind, name: str) -> None:
-        for what, (first, second) in began.items():
-            if kind == "head" and what in name:
-                (second if first.is_set() else first).set()
-                assert second.wait(timeout=60), f"{name} alone"
+        what = next((each for each in to_come if each in name), None)
+        if kind != "head" or what is None:
+            return
+        with changed:
+            to_come[what] -= 1
+            changed.notify_all()
+            assert changed.wait_for(lambda: to_come[what] <= 0, 60), f"{name} alone"
 
     watched = through(pair.target, Hooked(Checksummed(pair.target.store), wait))
     assert run_publish(replace(session, target=watched)).is_done
-    assert all(second.is_set() for _, second in began.values())
+    assert all(count <= 0 for count in to_come.values())
 
 
 def missing_blobs(pair: Pair, *paths: bytes) -> Pair:
