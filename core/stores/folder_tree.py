@@ -226,7 +226,8 @@ class FolderTree:
         return folder
 
 
-_counting = threading.Lock()
+# One that a thread may take twice: what is collected at that moment may use folders as it ends.
+_counting = threading.RLock()
 _trees: "WeakSet[FolderTree]" = WeakSet()
 
 

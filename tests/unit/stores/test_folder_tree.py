@@ -1,13 +1,15 @@
 """Folders are opened and made below the root, and known to be the ones at their paths."""
 
 import os
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from core.errors import StoreError
-from core.stores.folder_tree import OPEN_FOLDERS_MAX, FolderTree, refuse_link
+from core.stores.folder_tree import OPEN_FOLDERS_MAX, Folder, FolderTree, refuse_link
 from tests.support.meanwhile import after_missing
 
 
@@ -90,6 +92,38 @@ def test_all_trees_of_a_process_together_keep_few_folders_open(tmp_path: Path) -
             tree.made(f"blobs/{number:02x}")
         assert len(os.listdir("/proc/self/fd")) - before <= OPEN_FOLDERS_MAX
     assert all(tree.find("blobs/07") for tree in trees)
+
+
+class Dying(dict[str, Folder]):
+    """Folders among which is what uses others as it ends."""
+
+    def __init__(self, end: Callable[[], object]) -> None:
+        super().__init__()
+        self._end = end
+
+    def __len__(self) -> int:
+        return OPEN_FOLDERS_MAX
+
+    def clear(self) -> None:
+        super().clear()
+        self._end()
+
+
+def test_what_ends_as_folders_are_closed_may_open_others(tmp_path: Path) -> None:
+    ending, other = (FolderTree(tmp_path / name, create=True) for name in "ab")
+    ends: list[object] = []
+
+    def end() -> None:
+        if not ends:
+            ends.append(None)
+            ends.append(other.made("x"))
+
+    ending._open = Dying(end)
+    making = threading.Thread(target=ending.made, args=("x",), daemon=True)
+    making.start()
+    making.join(30)
+    assert not making.is_alive()
+    assert len(ends) == 2
 
 
 def test_a_root_made_by_another_thread_meanwhile_was_missing(
