@@ -27,7 +27,7 @@ from core.format import names
 from core.limits import KIB
 from tests.support.copies import back_up, make_pair, packs_of, pin_batches, through
 from tests.support.damaged_stores import Unlisted
-from tests.support.stores import below
+from tests.support.stores import Hooked, Kind, below
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -118,10 +118,17 @@ def test_short_calls_come_to_the_end_and_no_progress_is_told_twice(
     assert (progress.size, progress.count) == (COUNT * SIZE, COUNT)
 
 
+def take_time(_: Kind, name: str) -> None:
+    """Have workers not run away from whoever watches them."""
+    if name.startswith(names.PACKS):
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_whoever_watches_stops_it(session: CopySession, plan: Plan, workers: int) -> None:
     runner = Runner(stop=lambda: part_count(session, plan) > 2, workers=workers)
-    _, is_stopped = repack_all(session, range(len(plan.batches)), runner)
+    slow = replace(session, target=through(session.target, Hooked(session.target.store, take_time)))
+    _, is_stopped = repack_all(slow, range(len(plan.batches)), runner)
     assert is_stopped
     assert 2 < part_count(session, plan) < COUNT / 2
     finished = packs_of(session.target)
