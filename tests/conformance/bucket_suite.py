@@ -86,6 +86,10 @@ class BucketConformance:
         """Delete an object as its own tool does."""
         raise NotImplementedError
 
+    def is_alike(self, described: ListedObject, listed: ListedObject) -> bool:
+        """Say whether a listing tells of an object what is told of it alone."""
+        return described == listed
+
     def test_an_empty_bucket_lists_nothing(self, bucket: WritableBucket) -> None:
         assert bucket.list_page() == ListPage(objects=())
         assert bucket.list_page("no/such/", is_deep=False) == ListPage(objects=())
@@ -96,7 +100,7 @@ class BucketConformance:
         assert (listed.key, listed.size) == ("folder/one", 7)
         assert listed.etag
         assert listed.modified > 1_700_000_000
-        assert bucket.describe("folder/one") == listed
+        assert self.is_alike(bucket.describe("folder/one"), listed)
         assert bucket.read("folder/one", listed.etag, 0, 7).content == b"content"
 
     def test_ranges_are_exact(self, bucket: WritableBucket) -> None:
@@ -125,7 +129,7 @@ class BucketConformance:
         for listed in list_objects(bucket):
             content = bucket.read(listed.key, listed.etag, 0, listed.size).content
             assert content == listed.key.encode()
-            assert bucket.describe(listed.key) == listed
+            assert self.is_alike(bucket.describe(listed.key), listed)
 
     def test_a_prefix_is_a_text(self, bucket: WritableBucket) -> None:
         for key in ("ab/1", "ab/2", "abc", "b"):
