@@ -45,11 +45,12 @@ def _needed(
 
 
 def _reused(target: Repository, session_id: SessionId) -> tuple[str, ...] | None:
-    """Return the parts of others that an open session's plan stands on; None: it has none yet."""
+    """Return the parts of others that an open session's plan stands on; None: nobody can say.
+
+    It may have no plan yet. What it says may be damaged too, and it is for whoever goes on with
+    the session to be told of that.
+    """
     try:
         return target.read_value(Base, base_name(session_id)).parts
-    except NotFoundError:
+    except (NotFoundError, IntegrityError):
         return None
-    except IntegrityError:
-        # Of no use to anybody: no plan stands on anything.
-        return ()

@@ -4,6 +4,7 @@ Packs are small, so that little content makes several of them, and keys are open
 """
 
 import hashlib
+import random
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -370,3 +371,15 @@ def packs_of(target: Repository, session_id: str = "") -> list[str]:
     prefix = f"{names.PACKS}{session_id}"
     found = [head.name for head in target.store.list(prefix)]
     return [name for name in found if "/meta-" not in name and name.count("/") == 2]
+
+
+def files(count: int) -> dict[bytes, bytes]:
+    """Return so many files of content that cannot be compressed, by their paths."""
+    chance = random.Random(count)
+    return {b"%02d" % number: chance.randbytes(8_000) for number in range(count)}
+
+
+def done(outcome: SessionOutcome | None) -> SessionOutcome:
+    """Return the outcome of a run that had something to do."""
+    assert outcome is not None
+    return outcome

@@ -1,6 +1,5 @@
 """The local runner: which point it takes, how it ends, and what is told of it."""
 
-import random
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,6 @@ from core.engine import jobs
 from core.engine.history import view_session
 from core.engine.progress import Silent
 from core.engine.run import (
-    SessionOutcome,
     begin_as,
     newest_copied,
     next_point,
@@ -45,6 +43,8 @@ from tests.support.copies import (
     back_up,
     check_copied,
     claims_of,
+    done,
+    files,
     make_pair,
     make_repository,
     names_below,
@@ -63,16 +63,6 @@ HERE = Runner(workers=1)
 @pytest.fixture
 def pair(tmp_path: Path) -> Pair:
     return make_pair(tmp_path)
-
-
-def files(count: int) -> dict[bytes, bytes]:
-    chance = random.Random(count)
-    return {b"%02d" % number: chance.randbytes(8_000) for number in range(count)}
-
-
-def done(outcome: SessionOutcome | None) -> SessionOutcome:
-    assert outcome is not None
-    return outcome
 
 
 def test_a_claim_of_ones_own_is_known_by_the_id_that_was_meant_for_it(pair: Pair) -> None:

@@ -1,6 +1,5 @@
 """What ended sessions have left is deleted in time, and nothing that others still need."""
 
-import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,13 +9,14 @@ import pytest
 from core.engine.plan import read_base, run_plan
 from core.engine.publish import run_publish
 from core.engine.repack import Call, run_repack
-from core.engine.run import SessionOutcome, run_session
+from core.engine.run import run_session
 from core.engine.runner import Runner
 from core.engine.session import open_session, void_session
 from core.engine.state import Report, base_name
 from core.engine.sweeping import sweep_sessions
+from core.errors import IntegrityError
 from core.format import names
-from tests.support.copies import Pair, back_up, make_pair, names_below
+from tests.support.copies import Pair, back_up, done, files, make_pair, names_below
 from tests.support.invariants import check_copies
 from tests.support.stores import Hooked, Kind
 
@@ -26,16 +26,6 @@ HERE = Runner(workers=1)
 @pytest.fixture
 def pair(tmp_path: Path) -> Pair:
     return make_pair(tmp_path)
-
-
-def files(count: int) -> dict[bytes, bytes]:
-    chance = random.Random(count)
-    return {b"%02d" % number: chance.randbytes(8_000) for number in range(count)}
-
-
-def done(outcome: SessionOutcome | None) -> SessionOutcome:
-    assert outcome is not None
-    return outcome
 
 
 def in_thirty_days() -> datetime:
@@ -104,6 +94,22 @@ def test_a_session_that_is_only_looking_for_parts_finds_those_that_it_has_seen(p
     sweep_sessions(pair.target, in_thirty_days)
     assert names_below(pair.target.store, names.SESSIONS) == []
     check_copies(pair.target)
+
+
+def test_parts_are_kept_while_it_cannot_be_read_who_stands_on_them(pair: Pair) -> None:
+    back_up(pair.source, files(5))
+    failed = pair.session()
+    assert run_plan(failed) is not None
+    assert run_repack(failed, 0, Call()).is_done
+    void_session(pair.target, failed.claim, Report(reasons=("because",)))
+    back_up(pair.source, {b"05": b"more"})
+    session = pair.session()
+    open_session(pair.target, session.claim)
+    pair.target.store.put(base_name(session.id), b"damaged")
+    sweep_sessions(pair.target, in_thirty_days)
+    assert names_below(pair.target.store, names.session(failed.id, "parts/"))
+    with pytest.raises(IntegrityError):
+        run_plan(session)
 
 
 def test_a_marker_that_outlived_its_session_is_swept(pair: Pair) -> None:
